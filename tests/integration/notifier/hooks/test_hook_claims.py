@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
+from services.notifier.store.retention import prune
 from shared.contracts.tickets import TicketChange
 from tests.integration.notifier.hooks.conftest import HURRY, HookRig, MakeRig, is_all
 from tests.support.problems import day, ticket_event
@@ -84,3 +86,17 @@ async def test_a_stop_waits_for_the_answer_and_marks(rig: MakeRig) -> None:
             await eventually(lambda: asyncio.sleep(0, len(server.got)), lambda number: number == 1)
 
         assert is_all("sent")(await one.states())
+
+
+async def test_old_messages_are_deleted_and_others_stay(rig: MakeRig) -> None:
+    one = rig(erp="url: 'http://127.0.0.1:1/'")
+    await fill(one, 1)
+    await one.handle(ticket_event(ticket=2))
+    await one.pool.execute(
+        "UPDATE hook_delivery SET state = 'sent', ended_at = now() - interval '2 days' WHERE reason = 'opened'"
+    )
+    await one.pool.execute("UPDATE hook_delivery SET wanted_at = now() - interval '2 days' WHERE reason = 'grew'")
+
+    await prune(one.pool, datetime.now(UTC) - timedelta(days=1), 100)
+
+    assert await one.states() == [(1, "cleared", "waiting")]
