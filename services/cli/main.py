@@ -15,6 +15,7 @@ from services.cli.commands import (
     demo,
     evaluation,
     events,
+    hook,
     load,
     migrate,
     policy,
@@ -65,6 +66,7 @@ app.add_typer(policy.app, name="policy", rich_help_panel=SETUP)
 app.add_typer(sources.app, name="source", rich_help_panel=SETUP)
 app.add_typer(stages.app, name="stages", rich_help_panel=SETUP)
 app.add_typer(cord.app, name="cord", rich_help_panel=SETUP)
+app.add_typer(hook.app, name="hook", rich_help_panel=SETUP)
 app.add_typer(user.app, name="user", rich_help_panel=SETUP)
 app.add_typer(audit.app, name="audit", rich_help_panel=SETUP)
 app.add_typer(topics.app, name="topics", rich_help_panel=SETUP)

@@ -19,6 +19,7 @@ from services.cli.migrate_settings import MigrateSettings
 from services.detector.settings import DetectorSettings
 from services.enricher.settings import EnricherSettings
 from services.intake.settings import IntakeSettings
+from services.notifier.hooks.message import HookEvent
 from services.notifier.settings import NotifierSettings
 from services.tickets.settings import TicketsSettings
 from shared.connectors.apis import crms
@@ -50,6 +51,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "improvement.tickets": TicketEvent,
     "improvement.notices": NoticeEvent,
     "dead-letters": DeadEvent,
+    "hooks": HookEvent,
 }
 SERVICE_SETTINGS: dict[str, type[ServiceSettings]] = {
     "intake": IntakeSettings,

@@ -18,6 +18,8 @@ from services.notifier.delivery.smtp import SmtpServer
 from services.notifier.domain.links import Links
 from services.notifier.domain.readers import MailReaders
 from services.notifier.handlers import NoticeHandler
+from services.notifier.hooks.config import load as load_hooks
+from services.notifier.hooks.loops import Hooks
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.preferences import Preferences
 from services.notifier.reminders import Reminders
@@ -59,10 +61,12 @@ SETTLE = timedelta(seconds=10)
 
 
 class Notifier:
-    """The loops of one replica."""
+    """The loops of one replica. Raises FaultsError where the hooks file cannot be used."""
 
     def __init__(self, settings: NotifierSettings, pool: Pool, registry: CollectorRegistry, links: Links) -> None:
         clock, policy, metrics = SystemClock(), load(settings.policy), NotifierMetrics(registry)
+        receivers = load_hooks(settings.notifier_hooks, policy, settings.hooks_reachable)
+        self._hooks = Hooks(settings, receivers, pool, registry)
         self.progress, self.dependencies = Progress(), dependencies_of("notifier", settings, registry)
         self._relay = Relay(pool, Publisher(KafkaAccess.of(settings)), OutboxMetrics(registry), self.progress)
         wake, topic, readers = self._relay.wake.set, settings.topic(NOTICES), MailReaders(policy)
@@ -71,14 +75,16 @@ class Notifier:
         writer = NoticeWriter(readers, mail_every, settings.domain, topic, clock)
         processor = Processor(
             PostgresTransactions(pool),
-            NoticeHandler(writer, policy.timezone, settings.follows_log, self._sender.wake.set),
+            NoticeHandler(writer, self._hooks.writer, policy.timezone, settings.follows_log, self._written),
             settings.topic_prefix,
             lambda record: clock.now(),
             lambda reason: metrics.dead.inc(),
             wake,
         )
         self._consumer = _consumer(settings, pool, processor.run, registry, self.progress)
-        self._reminders = Reminders(pool, policy, writer, self.progress, settings.follows_log, self._written)
+        self._reminders = Reminders(
+            pool, policy, writer, self._hooks.writer, self.progress, settings.follows_log, self._written
+        )
         self._retention = Retention(partial(retention.prune, pool), timedelta(days=settings.notifier_keep_days), clock)
         self.preferences = Preferences(pool, policy, readers, links, metrics, topic, clock, wake)
         self._returned = _returned(settings, self.preferences)
@@ -93,11 +99,13 @@ class Notifier:
             self.dependencies.run,
             self._measure_forever,
             *self._returned,
+            *self._hooks.loops(),
         )
 
     def _written(self) -> None:
-        """Reminders may have made mails due, and dropped others."""
+        """Changes and reminders may have made mails and messages due, and dropped others."""
         self._sender.wake.set()
+        self._hooks.wake()
         self._relay.wake.set()
 
     async def _measure_forever(self) -> None:
@@ -105,6 +113,7 @@ class Notifier:
 
     async def _measure(self) -> None:
         await self._sender.measure()
+        await self._hooks.measure()
         try:
             await self.preferences.measure()
         except TRANSIENT as error:

@@ -11,6 +11,7 @@ from services.notifier.domain import remind
 from services.notifier.domain.decide import Decision, NoticeHistory, decide, decide_by_person
 from services.notifier.domain.readers import Addressee, Choice
 from services.notifier.domain.reasons import reason_of
+from services.notifier.hooks.writing import HookWriter
 from services.notifier.present import present
 from services.notifier.store import cord_waits, ticket_now
 from services.notifier.store.notices import News
@@ -33,11 +34,14 @@ class NoticeHandler:
     """Writes the notices that changes call for.
 
     `zone`: of the days of reminders; they follow the log's clock where `follows_log`. `written` is called after a
-    commit that may have made a mail due.
+    commit that may have made a mail or a message to another system due.
     """
 
-    def __init__(self, writer: NoticeWriter, zone: str, follows_log: bool, written: Callable[[], None]) -> None:
-        self._writer, self._zone, self._follows_log, self._written = writer, zone, follows_log, written
+    def __init__(
+        self, writer: NoticeWriter, hooks: HookWriter, zone: str, follows_log: bool, written: Callable[[], None]
+    ) -> None:
+        self._writer, self._hooks, self._zone = writer, hooks, zone
+        self._follows_log, self._written = follows_log, written
         self.decoders: dict[str, Decoder[ConsumedEvent]] = {
             TICKETS: contract(TicketEvent),
             NOW: contract(NowEvent),
@@ -60,6 +64,7 @@ class NoticeHandler:
 
     async def _record(self, transaction: Transaction, facts: TicketData, choices: dict[str, Choice]) -> None:
         was = await self._keep(transaction.connection, facts)
+        await self._hooks.write_change(transaction.connection, facts, was)
 
         def about(history: NoticeHistory, to: Addressee, now: datetime) -> Decision | None:
             return self._decide(facts, reason_of(facts, was), now, history, to)

@@ -9,6 +9,7 @@ from services.notifier.domain import decide, remind
 from services.notifier.domain.decide import Decision, NoticeHistory
 from services.notifier.domain.mail import CoveredChange
 from services.notifier.domain.readers import Addressee, Choice
+from services.notifier.hooks.writing import HookWriter
 from services.notifier.present import present
 from services.notifier.reports import ReportWriter
 from services.notifier.store import addresses, ticket_now
@@ -39,12 +40,13 @@ class Reminders:
         pool: Pool,
         policy: Policy,
         writer: NoticeWriter,
+        hooks: HookWriter,
         progress: Progress,
         follows_log: bool,
         written: Callable[[], None],
     ) -> None:
         self._pool, self._policy, self._writer, self._progress = pool, policy, writer, progress
-        self._follows_log, self._written = follows_log, written
+        self._hooks, self._follows_log, self._written = hooks, follows_log, written
         self._reports = ReportWriter(policy, writer.readers, writer.domain)
         self._within = {
             name: timedelta(microseconds=pipeline.ack_within.micros())
@@ -94,6 +96,7 @@ class Reminders:
 
     async def _write(self, connection: Connection, news: News, choices: dict[str, Choice]) -> None:
         what = NoticeReason(news.covered.change)
+        await self._hooks.write_occasion(connection, news)
 
         def about(history: NoticeHistory, to: Addressee, now: datetime) -> Decision | None:
             return decide.report(what, now, history, self._writer.every, to.wanted)

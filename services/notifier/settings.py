@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from services.notifier.hooks.networks import Reachable, parse_networks
 from shared.runtime.addresses import ADDRESS, DOMAIN, HELO_NAME
 from shared.runtime.clock import ClockKind
 from shared.runtime.mailbox import MailboxAccess
@@ -92,6 +93,17 @@ class NotifierSettings(ServiceSettings):
     notifier_bounce_imap_every_seconds: int = Field(
         60, ge=1, le=86_400, description="seconds between two looks into the mailbox"
     )
+    notifier_hooks: Path | None = Field(
+        None, description="the hooks file: webhooks, Slack, Teams (docs/operator/hooks.md); empty: there are none"
+    )
+    notifier_hooks_allow: str = Field(
+        "",
+        description="networks or addresses that hooks may reach besides the internet, over http too, with commas"
+        " between: 10.1.0.0/16,192.168.5.7",
+    )
+    notifier_hooks_ca: Path | None = Field(
+        None, description="certificates (PEM) of a private CA to trust besides the system's, for hooks"
+    )
     clock: ClockKind = Field(
         ClockKind.WALL, description="wall: live; log: replays, in which plans and looks fall due by the log's time"
     )
@@ -105,6 +117,25 @@ class NotifierSettings(ServiceSettings):
             except (ssl.SSLError, ValueError) as error:
                 raise ValueError(f"holds no certificate in PEM ({error}); give the CA's certificate") from None
         return text
+
+    @field_validator("notifier_hooks", "notifier_hooks_ca", mode="before")
+    @classmethod
+    def _none_where_empty(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("notifier_hooks_allow")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        try:
+            parse_networks(text)
+        except ValueError as error:
+            raise ValueError(f"{error}; write networks such as 10.1.0.0/16, with commas between") from None
+        return text
+
+    @property
+    def hooks_reachable(self) -> Reachable:
+        """Where hooks may send to."""
+        return Reachable(parse_networks(self.notifier_hooks_allow))
 
     @model_validator(mode="after")
     def _mailbox_is_whole(self) -> Self:

@@ -26,7 +26,7 @@ def parse(text: str, folder: Path | None = None) -> dict[str, Source]:
     """As `load`, from text; `folder`: the base of relative paths of secrets."""
     lines, document = read_yaml(text)
     entries = document.get("sources") if isinstance(document, dict) else None
-    entries = _with_absolute_paths(entries, folder) if folder is not None else entries
+    entries = with_absolute_paths(entries, folder) if folder is not None else entries
     if not isinstance(entries, dict) or not entries:
         raise FaultsError([Fault(1, "sources", "is missing; name at least one source, with its kind and secrets")])
     known, faults, sources = kinds(), [], {}
@@ -41,12 +41,12 @@ def parse(text: str, folder: Path | None = None) -> dict[str, Source]:
     return sources
 
 
-def _with_absolute_paths(value: Any, folder: Path) -> Any:
+def with_absolute_paths(value: Any, folder: Path) -> Any:
     """The document with absolute paths in `file:` references to secrets."""
     if isinstance(value, dict):
-        return {key: _with_absolute_paths(inner, folder) for key, inner in value.items()}
+        return {key: with_absolute_paths(inner, folder) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_with_absolute_paths(inner, folder) for inner in value]
+        return [with_absolute_paths(inner, folder) for inner in value]
     if isinstance(value, str) and value.startswith("file:"):
         return f"file:{folder / value.removeprefix('file:')}"
     return value

@@ -8,6 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from services.notifier.domain.links import Links
+from services.notifier.hooks.writing import HookWriter
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.preferences import Preferences
 from services.notifier.reminders import Reminders
@@ -33,12 +34,13 @@ LINKS = Links(b"a key of the tests", "https://andon.example", "bounce.example")
 class NoticeRig:
     """One replica. `at`: when it begins; no report is for a time before."""
 
-    def __init__(self, pool: Pool, rules: Policy, at: datetime) -> None:
+    def __init__(self, pool: Pool, rules: Policy, at: datetime, hooks: HookWriter | None = None) -> None:
+        hooks = hooks or HookWriter()
         self.pool, self.policy, self.clock = pool, rules, NoticeClock(at)
         writer = writer_of(rules, clock=self.clock)
         self.readers = writer.readers
-        self._handler = handler_of(writer)
-        self.reminders = Reminders(pool, rules, writer, Progress(), follows_log=False, written=lambda: None)
+        self._handler = handler_of(writer, hooks=hooks)
+        self.reminders = Reminders(pool, rules, writer, hooks, Progress(), follows_log=False, written=lambda: None)
         self.metrics = NotifierMetrics(CollectorRegistry())
         self.preferences = Preferences(
             pool, rules, self.readers, LINKS, self.metrics, NOTICES, self.clock, lambda: None

@@ -11,6 +11,7 @@ from services.notifier.domain.mail import message_id, notice_name
 from services.notifier.domain.readers import Addressee, MailReaders
 from services.notifier.domain.reasons import reason_of
 from services.notifier.handlers import NoticeHandler
+from services.notifier.hooks.writing import HookWriter
 from services.notifier.store import notices as store
 from services.notifier.store.notices import News
 from services.notifier.writing import NoticeWriter
@@ -52,9 +53,11 @@ def writer_of(rules: Policy, every: timedelta = timedelta(hours=1), clock: Clock
     return NoticeWriter(MailReaders(rules), every, DOMAIN, NOTICES, clock or SystemClock())
 
 
-def handler_of(writer: NoticeWriter, written: Callable[[], None] = lambda: None) -> NoticeHandler:
+def handler_of(
+    writer: NoticeWriter, written: Callable[[], None] = lambda: None, hooks: HookWriter | None = None
+) -> NoticeHandler:
     """A handler that writes with it."""
-    return NoticeHandler(writer, "Europe/Berlin", follows_log=False, written=written)
+    return NoticeHandler(writer, hooks or HookWriter(), "Europe/Berlin", follows_log=False, written=written)
 
 
 class NoticeClock:

@@ -163,3 +163,44 @@ CREATE TABLE judged (
     one boolean     PRIMARY KEY DEFAULT true CHECK (one),
     at  timestamptz NOT NULL
 );
+
+-- A receiver of the hooks file with which something went wrong.
+CREATE TABLE hook (
+    name         text        PRIMARY KEY,
+    -- Requests in a row that it could not take, and until when it is sent none.
+    failures     int         NOT NULL DEFAULT 0 CHECK (failures >= 0),
+    paused_until timestamptz,
+    -- Since when it is sent nothing, as it answered 410.
+    disabled_at  timestamptz
+);
+
+-- One message to one receiver. Claimed as mails are; sent in order within a ticket.
+CREATE TABLE hook_delivery (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    hook          text        NOT NULL,
+    -- Identifies the message, also to the receiver, which may get it twice.
+    name          text        NOT NULL UNIQUE,
+    -- Identified as in thread above.
+    ticket        bigint      NOT NULL,
+    key           text        NOT NULL,
+    opened_at     timestamptz NOT NULL,
+    reason        text        NOT NULL,
+    event         jsonb       NOT NULL,
+    -- dead: given up; it is sent again only if somebody asks for it.
+    state         text        NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'sent', 'dead')),
+    -- When it should go out, and when it is tried next.
+    wanted_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    due           timestamptz NOT NULL DEFAULT clock_timestamp(),
+    attempts      int         NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    -- Set while a worker works on it. The value also identifies the claim: a later one ends later.
+    claimed_until timestamptz,
+    ended_at      timestamptz,
+    -- The last answer that was not a success.
+    answer        text,
+    CHECK ((state = 'waiting') = (ended_at IS NULL)),
+    CHECK (state = 'waiting' OR claimed_until IS NULL)
+);
+CREATE INDEX hook_delivery_waiting ON hook_delivery (hook, due) WHERE state = 'waiting';
+CREATE INDEX hook_delivery_dead ON hook_delivery (hook, id) WHERE state = 'dead';
+CREATE INDEX hook_delivery_of_ticket ON hook_delivery (ticket, hook, id);
+CREATE INDEX hook_delivery_ended ON hook_delivery (ended_at) WHERE state <> 'waiting';

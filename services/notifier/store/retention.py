@@ -62,6 +62,12 @@ DELETE FROM mail WHERE id IN (
     SELECT id FROM mail WHERE ended_at < $1 AND NOT EXISTS (SELECT FROM notice WHERE notice.mail = mail.id) LIMIT $2
 )
 """
+# Also what waits for a receiver that is no longer in the hooks file.
+_DELETE_DELIVERIES = """
+DELETE FROM hook_delivery WHERE id IN (
+    SELECT id FROM hook_delivery WHERE coalesce(ended_at, wanted_at) < $1 LIMIT $2
+)
+"""
 
 
 async def prune(pool: Pool, before: datetime, limit: int) -> int:
@@ -75,6 +81,7 @@ async def prune(pool: Pool, before: datetime, limit: int) -> int:
         _DELETE_TICKETS,
         _DELETE_WAITS,
         _FORGET_REPORTS,
+        _DELETE_DELIVERIES,
     )
     tags += [await pool.execute(statement, before, limit) for statement in statements]
     return sum(int(tag.rpartition(" ")[2]) for tag in tags)

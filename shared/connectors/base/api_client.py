@@ -75,7 +75,7 @@ def error_text(error: CrmUnavailable | CrmRejected, kind: str) -> str:
     return str(error)
 
 
-def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+def retry_after(headers: Mapping[str, str], now: datetime, longest: float = MAX_RETRY_AFTER_SECONDS) -> float | None:
     """Seconds that `Retry-After` asks for, as a number or as a date (RFC 9110, 10.2.3); None if it is neither."""
     written = headers.get("retry-after", "").strip()
     try:
@@ -85,7 +85,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
             seconds = (parsedate_to_datetime(written) - now).total_seconds()
         except (ValueError, TypeError):
             return None
-    return min(max(0.0, seconds), MAX_RETRY_AFTER_SECONDS) if seconds == seconds else None
+    return min(max(0.0, seconds), longest) if seconds == seconds else None
 
 
 @cache

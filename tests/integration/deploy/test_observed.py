@@ -76,12 +76,14 @@ async def services(kafka: str, postgres: str, tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("observed")
     dsn = await migrated_database(postgres)
     await create_topics(KafkaAccess(kafka), "observed.")
+    (folder / "hooks.yaml").write_text("hooks:\n  chat: {kind: slack, url: 'https://chat.invalid/in'}\n")
     environment = {
         "ANDON_KAFKA": kafka,
         "ANDON_POSTGRES": dsn,
         "ANDON_TOPIC_PREFIX": "observed.",
         "ANDON_POLICY": str(DEPLOY / "policy.yaml"),
         "ANDON_SOURCES": str(DEPLOY / "sources.yaml"),
+        "ANDON_NOTIFIER_HOOKS": str(folder / "hooks.yaml"),
         "HUBSPOT_SECRET": "a-secret-for-the-test",
     }
     running = {name: ServiceProcess(name, environment, folder) for name in SERVICES}

@@ -28,8 +28,8 @@ from tests.support.webhooks import SECRET, URL, signed_v3, source
 class CountingPublisher(Publisher):
     """A publisher that counts the produce requests its producer sends."""
 
-    def __init__(self, bootstrap: str) -> None:
-        super().__init__(bootstrap)
+    def __init__(self, kafka: KafkaAccess) -> None:
+        super().__init__(kafka)
         self.writes = 0
 
     async def start(self) -> None:

@@ -1,0 +1,1 @@
+"""Messages about tickets to other systems over HTTP: signed webhooks, Slack, Teams."""
