@@ -165,7 +165,7 @@ class TicketData(Message):
     state: TicketState
     outcome: TicketOutcome | None = None
     title: Words = Field(description="title in plain words, never changes: `Deals wait too long in Proposal`")
-    sentence: Words = Field(description="`12 deals have been in Proposal for more than 21 days; usually 3.`")
+    sentence: Words = Field(description="`12 deals, usually 3, have been in Proposal for more than 21 days.`")
     asks_for: Words = Field(description="what to do about this class of cause, in one sentence")
     cause_class: CauseClass
     count: Count

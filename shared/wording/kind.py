@@ -63,6 +63,8 @@ class ProblemFacts:
     since: str = ""
     # Of a cord: what was seen.
     cord: CordDetail | None = None
+    # Of counts with a limit: how many deals there usually are, in words, where the sentence is to say so.
+    usually: str = ""
     # Of kinds on measures: seconds of a day on the clock of the measure.
     day_seconds: int = CALENDAR_DAY
 
@@ -75,6 +77,11 @@ class ProblemFacts:
     def at_most(self) -> str:
         """`12 deals`, `At most 12 deals`"""
         return f"At most {self.deals}" if self.is_over else self.deals
+
+    @property
+    def beside(self) -> str:
+        """What is usual, beside the count: `, usually 3,`. After an age it would read as one. Empty: not known."""
+        return f", usually {self.usually}," if self.usually else ""
 
     @property
     def have(self) -> str:

@@ -68,7 +68,7 @@ def text_of(problem: ProblemData, policy: Policy, titles: StageTitles, zone: str
         problem.source or (pipeline.name if pipeline else problem.pipeline),
         stage,
         kind.title(stage, problem.signal.measure if problem.signal else None),
-        f"{kind.sentence(facts)}{'' if kind.says_chance else _context(problem, kind)}.",
+        f"{kind.sentence(facts)}{'' if kind.says_chance else _context(problem)}.",
         kind.asks_for(problem, _stage_day(problem, policy)) or _cause_words(problem, kind, policy, zone),
         kind.finding(facts),
         found_text(problem.kind, problem, policy.timezone),
@@ -156,6 +156,7 @@ def _facts(problem: ProblemData, stage: str, policy: Policy, zone: str) -> Probl
         problem.bottleneck,
         "" if problem.heard_at is None else _minute(problem.heard_at, zone),
         problem.cord,
+        _usual_count(problem),
         _day_seconds(problem, policy),
     )
 
@@ -180,19 +181,32 @@ def _minute(instant: datetime, zone: str) -> str:
     return f"{day(local)} {local:%H:%M}"
 
 
-def _context(problem: ProblemData, kind: KindWording[Any]) -> str:
-    """What is usual, how many deals stay longer than the limit, and how often chance alone does it."""
-    return f"{_usually(problem, kind)}{_by_chance(problem)}"
-
-
-def _usually(problem: ProblemData, kind: KindWording[Any]) -> str:
-    if problem.usual is None:
+def _usual_count(problem: ProblemData) -> str:
+    """The usual count in words; empty where it is not known, or `_capability` says it."""
+    if problem.usual is None or _is_usual(problem):
         return ""
-    exceed = "" if problem.exceed is None else f", as {rounded(100 * problem.exceed)} % of deals stay longer"
-    if kind.breached(round(problem.usual), problem.threshold):
+    return number(problem.usual) if problem.usual else "none"
+
+
+def _is_usual(problem: ProblemData) -> bool:
+    """Whether the usual count is one that the rule calls a problem."""
+    kind = wording.of(problem.kind)
+    return problem.usual is not None and kind.breached(round(problem.usual), problem.threshold)
+
+
+def _context(problem: ProblemData) -> str:
+    """What the process can do, and how often chance alone does the same."""
+    return f"{_capability(problem)}{_by_chance(problem)}"
+
+
+def _capability(problem: ProblemData) -> str:
+    """How many deals stay longer than the limit, and whether the policy asks for more than is usual."""
+    share = "" if problem.exceed is None else f"{rounded(100 * problem.exceed)} %"
+    if problem.usual is not None and _is_usual(problem):
+        exceed = f", and {share} of deals stay longer" if share else ""
         usual = f"This stage is usually at {number(problem.usual)}{exceed}"
         return f". {usual}: the policy asks for more than the process can do"
-    return f"; usually {number(problem.usual) if problem.usual else 'none'}{exceed}"
+    return f"; {share} of all deals stay longer" if share else ""
 
 
 def _by_chance(problem: ProblemData) -> str:

@@ -25,5 +25,5 @@ def test_a_problem_of_weekly_charts_says_when_it_was_found_without_a_clock_time(
 
 
 def test_a_first_mail_begins_with_the_sentence() -> None:
-    assert part(mail(), "plain").startswith("12 deals have been in Proposal")
+    assert part(mail(), "plain").startswith("12 deals, usually 3, have been in Proposal")
     assert part(mail(NoticeReason.REOPENED, seq=2), "plain").startswith("The problem has come back.")

@@ -48,7 +48,7 @@ CORD = {
     "sentence": "Seen in Proposal on 3 March: “Approvals take a week”.",
 }
 OVER = ProblemInterval(opened_at=day(0), cleared_at=day(1), peak=12)
-PROBLEM = "The ticket is about: 12 deals have been in Proposal for more than 21 days; usually 3."
+PROBLEM = "The ticket is about: 12 deals, usually 3, have been in Proposal for more than 21 days."
 
 
 def mail(

@@ -31,11 +31,11 @@ MODELS = {typing.get_args(model.model_fields["kind"].annotation)[0]: model for m
 SIGNALS = {"shift", "rework", "slipping", "bottleneck", "aging-learned", "silence", "cord"}
 # What a mail about each kind says first.
 MAILS = {
-    "aging": "12 deals have been in Proposal for more than 21 days; usually 3.",
-    "wip-high": "12 deals are in Proposal; the limit is 5; usually 3.",
+    "aging": "12 deals, usually 3, have been in Proposal for more than 21 days.",
+    "wip-high": "12 deals, usually 3, are in Proposal; the limit is 5.",
     "wip-low": "12 deals are in Proposal; the next stages need at least 5 there. This stage is usually at 3:"
     " the policy asks for more than the process can do.",
-    "stalled": "12 deals in Proposal have shown no progress for 21 days; usually 3.",
+    "stalled": "12 deals in Proposal, usually 3, have shown no progress for 21 days.",
 }
 
 
@@ -150,7 +150,7 @@ def test_a_kind_of_a_newer_detector_can_be_read() -> None:
     text = text_of(problem(kind="drought"), policy(), StageTitles.of(policy()))
 
     assert text.title == "drought in Proposal"
-    assert text.sentence == "12 deals are in Proposal; the limit is 5; usually 3."
+    assert text.sentence == "12 deals, usually 3, are in Proposal; the limit is 5."
     assert wording.of("drought").chart is None
 
 
