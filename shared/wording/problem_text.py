@@ -20,6 +20,7 @@ from shared.wording.quantities import CALENDAR_DAY, age, day, number, rounded, w
 
 # Rarer openings by chance than this, in a quarter, are all called rare.
 LEAST_CHANCE = 0.001
+_ALONE = "Chance alone does this"
 
 
 @dataclass(frozen=True)
@@ -213,12 +214,13 @@ def _by_chance(problem: ProblemData) -> str:
     """How long chance takes to do the same; it takes longer where the condition must hold."""
     if not problem.chance:
         return ""
-    most = "at most " if problem.hold_seconds else ""
     if problem.chance > 1:
-        return f". By chance {most}about {rounded(problem.chance)} times a quarter"
+        often = f"{rounded(problem.chance)} times a quarter"
+        return f". Chance alone may do this up to {often}" if problem.hold_seconds else f". {_ALONE} about {often}"
     if problem.chance < LEAST_CHANCE:
-        return f". By chance less than once in {rounded(1 / LEAST_CHANCE)} quarters"
-    return f". By chance {most}about once in {rounded(1 / problem.chance)} quarters"
+        return f". {_ALONE} less than once in {rounded(1 / LEAST_CHANCE)} quarters"
+    most = "at most" if problem.hold_seconds else "about"
+    return f". {_ALONE} {most} once in {rounded(1 / problem.chance)} quarters"
 
 
 def _day_name(policy: Policy, pipeline: str, stage: str) -> str:

@@ -129,9 +129,19 @@ def test_the_class_of_the_cause_decides_what_is_asked_for(fields: dict[str, Any]
 @pytest.mark.parametrize(
     ("fields", "usual", "context"),
     [
-        ({"chance": 0.24}, ", usually 3,", ". By chance about once in 4.2 quarters."),
-        ({"chance": 7.2, "hold_seconds": 60}, ", usually 3,", ". By chance at most about 7.2 times a quarter."),
-        ({"chance": 1e-30}, ", usually 3,", ". By chance less than once in 1,000 quarters."),
+        ({"chance": 0.24}, ", usually 3,", ". Chance alone does this about once in 4.2 quarters."),
+        ({"chance": 7.2}, ", usually 3,", ". Chance alone does this about 7.2 times a quarter."),
+        (
+            {"chance": 7.2, "hold_seconds": 60},
+            ", usually 3,",
+            ". Chance alone may do this up to 7.2 times a quarter.",
+        ),
+        (
+            {"chance": 0.24, "hold_seconds": 60},
+            ", usually 3,",
+            ". Chance alone does this at most once in 4.2 quarters.",
+        ),
+        ({"chance": 1e-30}, ", usually 3,", ". Chance alone does this less than once in 1,000 quarters."),
         ({"chance": 0.0, "exceed": 0.127}, ", usually 3,", "; 13 % of all deals stay longer."),
         ({"usual": None, "exceed": 0.127}, "", "; 13 % of all deals stay longer."),
         (
