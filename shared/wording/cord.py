@@ -28,7 +28,6 @@ class CordWording(KindWording[RulePolicy]):
     began = "The cord was first pulled"
     ends_by_person = True
     no_deals = "No deal that is known here was named when the cord was pulled."
-    unknown_cause = TOO_FEW
 
     def title(self, place: str, measure: Column | None) -> str:
         return f"Somebody pulled the cord in {place}"

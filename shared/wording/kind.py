@@ -113,13 +113,15 @@ class KindWording(ABC, Generic[Rule]):
     extreme: ClassVar[str] = "at most"
     # What the count is again once the condition no longer holds, before `since`.
     eased: ClassVar[str] = "Below the limit"
-    # What the problem asks for while the class of its cause is unknown, and not for want of weeks.
-    unknown_cause: ClassVar[str] = "The cause is not known: look at these deals before you change anything."
+    # What is said of a cause whose class is unknown, and not for want of weeks; empty: nothing.
+    unknown_cause: ClassVar[str] = "The cause is not known."
+    # What the problem asks for while the class of its cause is unknown.
+    look_first: ClassVar[str] = "Look at these deals before you change anything."
     # Whether weekly charts find it, so that it opens and clears at the end of a week.
     is_weekly: ClassVar[bool] = False
     # Whether the sentence itself says what is usual, and how often chance alone does it.
     says_chance: ClassVar[bool] = False
-    # Before the instant of the opening.
+    # Before the instant of the opening, in the ticket and its mails.
     began: ClassVar[str] = "It began"
     # What its history says of the opening; empty: as for most kinds.
     opened: ClassVar[str] = ""

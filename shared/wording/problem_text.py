@@ -122,9 +122,10 @@ def asks_for(problem: ProblemData, zone: str) -> str:
         return f"Something happened around {_week(problem, zone)}: find it before you change anything."
     if problem.cause_class is CauseClass.COMMON:
         return "Stable, but not able to meet the aim: no date will explain it; the policy or the system must change."
+    kind = wording.of(problem.kind)
     if problem.cause_points is None or problem.cause_needed is None:
-        return wording.of(problem.kind).unknown_cause
-    return f"Too few weeks to tell: {problem.cause_points} of {problem.cause_needed}."
+        return f"{kind.unknown_cause} {kind.look_first}".lstrip()
+    return f"Too few weeks to tell: {problem.cause_points} of {problem.cause_needed}. {kind.look_first}"
 
 
 def _cause_words(problem: ProblemData, kind: KindWording[Any], policy: Policy, zone: str) -> str:

@@ -50,6 +50,7 @@ class SignalWording(KindWording[MeasureRule]):
     says_chance = is_weekly = True
     opened = FOUND
     eased = "No longer worse than the baseline"
+    look_first = "Look at the deals of these weeks before you change anything."
     no_deals = "No single deal is behind this problem: it is about all deals of these weeks."
 
     def title(self, place: str, measure: Column | None) -> str:

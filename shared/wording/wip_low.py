@@ -15,7 +15,7 @@ class WipLowWording(KindWording[WipLowRule]):
     lacks_work = True
     eased = "No longer too few deals"
     no_deals = "No deal is behind this problem: it is about work that is missing."
-    unknown_cause = "The cause is not known: look at how many deals come in and leave before you change anything."
+    look_first = "Look at how many deals come in and leave before you change anything."
 
     def title(self, place: str, measure: Column | None) -> str:
         return f"{place} is running dry"

@@ -106,15 +106,19 @@ def test_a_charts_finding_says_that_a_peak_is_one(fields: dict[str, Any], findin
         ),
         (
             {"cause_class": CauseClass.UNKNOWN, "cause_points": 23, "cause_needed": 24},
-            "Too few weeks to tell: 23 of 24.",
+            "Too few weeks to tell: 23 of 24. Look at these deals before you change anything.",
         ),
         (
             {"cause_class": CauseClass.UNKNOWN},
-            "The cause is not known: look at these deals before you change anything.",
+            "The cause is not known. Look at these deals before you change anything.",
         ),
         (
             {"cause_class": CauseClass.UNKNOWN, "kind": "wip-low"},
-            "The cause is not known: look at how many deals come in and leave before you change anything.",
+            "The cause is not known. Look at how many deals come in and leave before you change anything.",
+        ),
+        (
+            {"cause_class": CauseClass.UNKNOWN, "kind": "shift", "cause_points": 6, "cause_needed": 24},
+            "Too few weeks to tell: 6 of 24. Look at the deals of these weeks before you change anything.",
         ),
         (
             {"cause_class": CauseClass.UNKNOWN, "kind": "silence", "source": "crm-eu", "pipeline": "", "stage": None},
