@@ -231,7 +231,7 @@ def _todo(facts: TicketData, text: ReasonText, over: bool, withdrawn: bool) -> s
         return ""
     if text.todo is not None:
         return text.todo
-    return "" if over else facts.asks_for
+    return "" if over else f"{facts.asks_for} {text.by_when}".rstrip()
 
 
 def _worst(notice: Notice, zone: str, day_seconds: int) -> list[tuple[str, str]]:

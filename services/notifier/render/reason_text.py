@@ -41,7 +41,7 @@ class ReasonText:
 
     `headline`: None for a new problem, whose mail begins with its sentence. `news`: paragraphs before the problem's
     sentence; with some, the problem is what the ticket is about, not what is new. `listed`: (when, what) below them.
-    `todo`: None for what the cause asks for, empty for nothing. `shows_deals`: with what they are worth.
+    `todo`: None for what the cause asks for, empty for nothing. `by_when`: after what the cause asks for. `shows_deals`: with what they are worth.
     """
 
     headline: str | None = None
@@ -49,6 +49,7 @@ class ReasonText:
     listed: Sequence[tuple[str, str]] = field(default=())
     more: str = ""
     todo: str | None = None
+    by_when: str = ""
     shows_deals: bool = True
 
 
@@ -75,7 +76,14 @@ def reason_text(asked: DatedNotice) -> ReasonText:
 
 
 def _opened(asked: DatedNotice) -> ReasonText:
-    return ReasonText()
+    return ReasonText(by_when=_by_when(asked))
+
+
+def _by_when(asked: DatedNotice) -> str:
+    """Until when the ticket is to be acknowledged; empty where it is, or the policy names no time."""
+    if asked.within is None or asked.notice.facts.state is not TicketState.OPEN:
+        return ""
+    return f"Acknowledge the ticket within {asked.within}; after that it is escalated."
 
 
 def _grew(asked: DatedNotice) -> ReasonText:
@@ -86,6 +94,7 @@ def _reopened(asked: DatedNotice) -> ReasonText:
     return ReasonText(
         "The problem has come back",
         more="Its ticket closed a short while ago. It is open again, with its history.",
+        by_when=_by_when(asked),
     )
 
 
@@ -181,7 +190,7 @@ def _escalated(asked: DatedNotice) -> ReasonText:
 def _cord(asked: DatedNotice) -> ReasonText:
     """The title of the first mail says it."""
     is_again = asked.notice.facts.change is TicketChange.PULLED
-    return ReasonText("The cord was pulled again" if is_again else None)
+    return ReasonText("The cord was pulled again") if is_again else ReasonText(by_when=_by_when(asked))
 
 
 def _of_plan(headline: str, news: Sequence[str], todo: str = "", listed: Sequence[tuple[str, str]] = ()) -> ReasonText:

@@ -167,6 +167,24 @@ def test_an_escalation_says_how_long_nobody_took_it_and_shows_the_deals() -> Non
     assert says(made, "the policy lists you as deputy of New business in Andon")
 
 
+@pytest.mark.parametrize(
+    ("reason", "change"),
+    [
+        (NoticeReason.OPENED, TicketChange.OPENED),
+        (NoticeReason.REOPENED, TicketChange.REOPENED),
+        (NoticeReason.CORD, TicketChange.OPENED),
+    ],
+)
+def test_a_mail_that_asks_anew_says_until_when(reason: NoticeReason, change: TicketChange) -> None:
+    by_when = "Acknowledge the ticket within 2 days; after that it is escalated."
+
+    assert says(mail(reason, change), "What to do:", "find it before you change anything.", by_when)
+    taken = mail(reason, change, state=TicketState.ACKNOWLEDGED)
+    assert all("Acknowledge" not in text for text in parts(taken))
+    over = mail(NoticeReason.OPENED_AND_CLEARED, change, problem=OVER)
+    assert all("Acknowledge" not in text for text in parts(over))
+
+
 def test_a_cord_that_is_pulled_again_is_not_a_reopening() -> None:
     assert says(mail(NoticeReason.CORD, TicketChange.PULLED, **CORD), "The cord was pulled again")
     assert "again" not in parts(mail(NoticeReason.CORD, TicketChange.OPENED, **CORD))[0]
