@@ -118,7 +118,7 @@ async def test_every_page_shows_it(world: CordWorld, web: httpx.AsyncClient) -> 
     one = (await web.get("/api/v1/tickets/1")).json()
     assert "Somebody pulled the cord in Proposal" in listed
     assert "Pulled 2 times in Proposal. Last seen on 1 November: “It waits again”." in listed
-    assert "It began" in page
+    assert "The cord was first pulled" in page
     assert "When it was found" not in page
     assert "The cord was pulled: It waits &lt;i&gt;long&lt;/i&gt;." in page
     assert "The cord was pulled again: It waits again. (On 1 November.)" in page
