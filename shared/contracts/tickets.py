@@ -124,6 +124,8 @@ class StudyFacts(Message):
     sentence: Words | None = Field(None, description="the verdict in words")
     effect_sentence: Words | None = None
     result: Name | None = Field(None, description="what became of the prediction: hit, wrong-size-less, open, ...")
+    result_sentence: Words | None = Field(None, description="the same in words")
+    notes: tuple[Words, ...] = Field((), description="what is to be said beside the verdict: warnings, in words")
     hold: Name | None = Field(None, description="what became of the gain: held, fading, decayed, unknown")
     confounded_with: tuple[Number, ...] = Field((), description="tickets whose changes overlap with this one's")
 
