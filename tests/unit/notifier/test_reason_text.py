@@ -53,7 +53,7 @@ CORD = {
     "sentence": "Seen in Proposal on 3 March: “Approvals take a week”.",
 }
 OVER = ProblemInterval(opened_at=day(0), cleared_at=day(1), peak=12)
-PROBLEM = "The ticket is about: 12 deals, usually 3, have been in Proposal for more than 21 days."
+PROBLEM = "When it opened or last grew: 12 deals, usually 3, have been in Proposal for more than 21 days."
 
 
 def mail(
@@ -151,6 +151,12 @@ def test_a_restored_problem_says_that_nobody_knows_why() -> None:
     made = mail(NoticeReason.VERDICT, TicketChange.VERDICT, plan=plan_facts(), study=study)
 
     assert says(made, "The problem is gone; whether the change did it, nobody can say.", RESTORED)
+
+
+def test_a_verdict_about_a_problem_that_is_over_says_what_it_was() -> None:
+    made = mail(NoticeReason.VERDICT, TicketChange.VERDICT, plan=plan_facts(), study=STUDY, problem=OVER)
+
+    assert says(made, "The ticket is about: 12 deals")
 
 
 def test_a_verdict_that_was_taken_back_says_why() -> None:
