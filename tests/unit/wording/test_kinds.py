@@ -192,6 +192,14 @@ DAY = 86_400.0
             "deals usually stayed 2 working days; {}, 2 hours. ",
         ),
         (Column.WIN_RATE, None, 0.23, 0.375, "usually 23 % of the closed deals were won; {}, 38 %. "),
+        (
+            Column.REWORK_RATE,
+            "proposal",
+            0.22,
+            0.11,
+            "usually 22 % of the deals that entered had come back from a later stage; {}, 11 %. ",
+        ),
+        (Column.PUSHED_SHARE, None, 0.31, 0.18, "usually 31 % of the close dates were put off in a week; {}, 18 %. "),
         (Column.THROUGHPUT, None, 2.5, 4.0, "the number closed was usually 2.5 deals a week; {}, 4 deals. "),
         (Column.THROUGHPUT, None, 1.0, 0.0, "the number closed was usually 1 deal a week; {}, 0 deals. "),
     ],
@@ -199,7 +207,7 @@ DAY = 86_400.0
 def test_a_problem_on_a_measure_says_how_much_it_is(
     measure: Column, stage: str | None, recent: float, usual: float, told: str
 ) -> None:
-    first = f"In the last 4 weeks, {told.format('in the 20 baseline weeks that they are compared with')}Of 100 pairs"
+    first = f"In the last 4 weeks, {told.format('in the 20 weeks they are compared with')}Of 100 pairs"
 
     assert weekly_sentence(measure, stage, recent, usual).startswith(first)
 
