@@ -124,6 +124,8 @@ class StudyFacts(Message):
     sentence: Words | None = Field(None, description="the verdict in words")
     effect_sentence: Words | None = None
     result: Name | None = Field(None, description="what became of the prediction: hit, wrong-size-less, open, ...")
+    result_sentence: Words | None = Field(None, description="the same in words")
+    notes: tuple[Words, ...] = Field((), description="what is to be said beside the verdict: warnings, in words")
     hold: Name | None = Field(None, description="what became of the gain: held, fading, decayed, unknown")
     confounded_with: tuple[Number, ...] = Field((), description="tickets whose changes overlap with this one's")
 
@@ -165,7 +167,7 @@ class TicketData(Message):
     state: TicketState
     outcome: TicketOutcome | None = None
     title: Words = Field(description="title in plain words, never changes: `Deals wait too long in Proposal`")
-    sentence: Words = Field(description="`12 deals have been in Proposal for more than 21 days; usually 3.`")
+    sentence: Words = Field(description="`12 deals, usually 3, have been in Proposal for more than 21 days.`")
     asks_for: Words = Field(description="what to do about this class of cause, in one sentence")
     cause_class: CauseClass
     count: Count

@@ -16,7 +16,7 @@ class AgingWording(KindWording[AgingRule]):
         return f"Deals wait too long in {place}"
 
     def sentence(self, facts: ProblemFacts) -> str:
-        return f"{facts.at_most} {facts.have} been in {facts.stage} for more than {facts.limit}"
+        return f"{facts.at_most}{facts.beside} {facts.have} been in {facts.stage} for more than {facts.limit}"
 
     def finding(self, facts: ProblemFacts) -> str:
         return f"{facts.holds} older than {facts.limit}"

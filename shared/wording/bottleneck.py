@@ -23,7 +23,9 @@ class BottleneckWording(KindWording[BottleneckRule]):
     opened = FOUND
     eased = "No more deals than in the baseline"
     no_deals = "No single deal is behind this problem: it is about all deals of the stage."
-    unknown_cause = "The cause is unclear: look at what comes in and at what leaves before you change anything."
+    # The sentence names the cause, also one that is unclear.
+    unknown_cause = ""
+    look_first = "Look at what comes in and at what leaves before you change anything."
 
     def title(self, place: str, measure: Column | None) -> str:
         return f"{place} is a bottleneck"

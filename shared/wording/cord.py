@@ -14,7 +14,7 @@ from shared.wording.quantities import week
 
 # Letters of what was seen in a sentence; the history has all of it.
 MAX_QUOTED = 240
-NO_DATE = "Ask what gets in the way each time, and change the way of working: no date will explain this."
+NO_DATE = "Ask what gets in the way each time, and change the way of working: no single day will explain this."
 TOO_FEW = "Ask those who work in this stage what gets in the way, before you change anything."
 
 
@@ -28,7 +28,6 @@ class CordWording(KindWording[RulePolicy]):
     began = "The cord was first pulled"
     ends_by_person = True
     no_deals = "No deal that is known here was named when the cord was pulled."
-    unknown_cause = TOO_FEW
 
     def title(self, place: str, measure: Column | None) -> str:
         return f"Somebody pulled the cord in {place}"
@@ -37,8 +36,10 @@ class CordWording(KindWording[RulePolicy]):
         if facts.cord is None:
             return self.title(facts.stage, None)
         times = "Seen" if facts.count == 1 else f"Pulled {facts.count} times"
-        last = "" if facts.count == 1 else ". Last seen"
-        return f"{times} in {facts.stage}{last}{_at(facts.cord)}: “{quoted(facts.cord.seen)}”"
+        seen = _at(facts.cord)
+        if facts.count > 1:
+            seen = f". The last time,{seen}" if seen else ". The last time"
+        return f"{times} in {facts.stage}{seen}: “{quoted(facts.cord.seen)}”"
 
     def finding(self, facts: ProblemFacts) -> str:
         return f"How long deals usually stay in {facts.stage}, week by week"
@@ -62,7 +63,7 @@ class CordWording(KindWording[RulePolicy]):
             return f"Something stands out: {_listed(unusual, day_seconds)}. Look at that week first."
         shown = f": {_listed(numbers, day_seconds)}" if numbers else ""
         return (
-            f"{NO_DATE} The stage's own numbers move within their limits{shown}. A reaction to a single week makes a"
+            f"{NO_DATE} The stage's own numbers are as usual{shown}. A reaction to a single week makes a"
             " stable stage swing more."
         )
 
@@ -83,7 +84,7 @@ def _at(cord: CordDetail) -> str:
 
 
 def _listed(numbers: Sequence[StageNumber], day_seconds: int) -> str:
-    """`in the week of 16 November, time in stage (median) was 12 days (usual are 5 to 21 days), ...`"""
+    """`in the week of 16 November, time in stage (median): 12 days (usually 5 to 21 days), ...`"""
     shown = [f"{_name(one)} {_value(one.value, one, day_seconds)} ({_usual(one, day_seconds)})" for one in numbers]
     return f"in {week(numbers[0].week)}, {'; '.join(shown)}"
 
@@ -94,8 +95,16 @@ def _name(number: StageNumber) -> str:
 
 
 def _usual(number: StageNumber, day_seconds: int) -> str:
+    """`usually 5 to 21 days`, `usually up to 40 deals`"""
     high = _value(number.high, number, day_seconds)
-    return f"usual up to {high}" if not number.low else f"usual {_value(number.low, number, day_seconds)} to {high}"
+    if not number.low:
+        return f"usually up to {high}"
+    low = _value(number.low, number, day_seconds)
+    if low == high:
+        return f"usually {low}"
+    (least, unit), (_, same) = low.split(" ", 1), high.split(" ", 1)
+    has_one_unit = least[0].isdigit() and unit.removesuffix("s") == same.removesuffix("s")
+    return f"usually {least if has_one_unit else low} to {high}"
 
 
 def _value(value: float, number: StageNumber, day_seconds: int) -> str:

@@ -63,6 +63,8 @@ class ProblemFacts:
     since: str = ""
     # Of a cord: what was seen.
     cord: CordDetail | None = None
+    # Of counts with a limit: how many deals there usually are, in words, where the sentence is to say so.
+    usually: str = ""
     # Of kinds on measures: seconds of a day on the clock of the measure.
     day_seconds: int = CALENDAR_DAY
 
@@ -75,6 +77,11 @@ class ProblemFacts:
     def at_most(self) -> str:
         """`12 deals`, `At most 12 deals`"""
         return f"At most {self.deals}" if self.is_over else self.deals
+
+    @property
+    def beside(self) -> str:
+        """What is usual, beside the count: `, usually 3,`. After an age it would read as one. Empty: not known."""
+        return f", usually {self.usually}," if self.usually else ""
 
     @property
     def have(self) -> str:
@@ -106,13 +113,15 @@ class KindWording(ABC, Generic[Rule]):
     extreme: ClassVar[str] = "at most"
     # What the count is again once the condition no longer holds, before `since`.
     eased: ClassVar[str] = "Below the limit"
-    # What the problem asks for while the class of its cause is unknown, and not for want of weeks.
-    unknown_cause: ClassVar[str] = "The cause is not known: look at these deals before you change anything."
+    # What is said of a cause whose class is unknown, and not for want of weeks; empty: nothing.
+    unknown_cause: ClassVar[str] = "The cause is not known."
+    # What the problem asks for while the class of its cause is unknown.
+    look_first: ClassVar[str] = "Look at these deals before you change anything."
     # Whether weekly charts find it, so that it opens and clears at the end of a week.
     is_weekly: ClassVar[bool] = False
     # Whether the sentence itself says what is usual, and how often chance alone does it.
     says_chance: ClassVar[bool] = False
-    # Before the instant of the opening.
+    # Before the instant of the opening, in the ticket and its mails.
     began: ClassVar[str] = "It began"
     # What its history says of the opening; empty: as for most kinds.
     opened: ClassVar[str] = ""

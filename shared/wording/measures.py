@@ -24,9 +24,9 @@ NAMES = {
     Column.WIN_RATE: "Share of closed deals that were won",
     Column.LEAD_TIME_MEDIAN: "Lead time (median)",
     Column.LEAD_TIME_P85: "Lead time (85th percentile)",
-    Column.PUSHED: "Close dates pushed",
+    Column.PUSHED: "Close dates put off",
     Column.OPEN_WITH_CLOSE: "Open deals with a close date",
-    Column.PUSHED_SHARE: "Share of close dates pushed",
+    Column.PUSHED_SHARE: "Share of close dates put off",
 }
 # What a measure is when its value is lower, and when it is higher.
 _CHANGED = {

@@ -20,6 +20,7 @@ from shared.wording.quantities import CALENDAR_DAY, age, day, number, rounded, w
 
 # Rarer openings by chance than this, in a quarter, are all called rare.
 LEAST_CHANCE = 0.001
+_ALONE = "Chance alone does this"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def text_of(problem: ProblemData, policy: Policy, titles: StageTitles, zone: str
         problem.source or (pipeline.name if pipeline else problem.pipeline),
         stage,
         kind.title(stage, problem.signal.measure if problem.signal else None),
-        f"{kind.sentence(facts)}{'' if kind.says_chance else _context(problem, kind)}.",
+        f"{kind.sentence(facts)}{'' if kind.says_chance else _context(problem)}.",
         kind.asks_for(problem, _stage_day(problem, policy)) or _cause_words(problem, kind, policy, zone),
         kind.finding(facts),
         found_text(problem.kind, problem, policy.timezone),
@@ -121,9 +122,10 @@ def asks_for(problem: ProblemData, zone: str) -> str:
         return f"Something happened around {_week(problem, zone)}: find it before you change anything."
     if problem.cause_class is CauseClass.COMMON:
         return "Stable, but not able to meet the aim: no date will explain it; the policy or the system must change."
+    kind = wording.of(problem.kind)
     if problem.cause_points is None or problem.cause_needed is None:
-        return wording.of(problem.kind).unknown_cause
-    return f"Too few weeks to tell: {problem.cause_points} of {problem.cause_needed}."
+        return f"{kind.unknown_cause} {kind.look_first}".lstrip()
+    return f"Too few weeks to tell: {problem.cause_points} of {problem.cause_needed}. {kind.look_first}"
 
 
 def _cause_words(problem: ProblemData, kind: KindWording[Any], policy: Policy, zone: str) -> str:
@@ -156,6 +158,7 @@ def _facts(problem: ProblemData, stage: str, policy: Policy, zone: str) -> Probl
         problem.bottleneck,
         "" if problem.heard_at is None else _minute(problem.heard_at, zone),
         problem.cord,
+        _usual_count(problem),
         _day_seconds(problem, policy),
     )
 
@@ -180,31 +183,45 @@ def _minute(instant: datetime, zone: str) -> str:
     return f"{day(local)} {local:%H:%M}"
 
 
-def _context(problem: ProblemData, kind: KindWording[Any]) -> str:
-    """What is usual, how many deals stay longer than the limit, and how often chance alone does it."""
-    return f"{_usually(problem, kind)}{_by_chance(problem)}"
-
-
-def _usually(problem: ProblemData, kind: KindWording[Any]) -> str:
-    if problem.usual is None:
+def _usual_count(problem: ProblemData) -> str:
+    """The usual count in words; empty where it is not known, or `_capability` says it."""
+    if problem.usual is None or _is_usual(problem):
         return ""
-    exceed = "" if problem.exceed is None else f", as {rounded(100 * problem.exceed)} % of deals stay longer"
-    if kind.breached(round(problem.usual), problem.threshold):
+    return number(problem.usual) if problem.usual else "none"
+
+
+def _is_usual(problem: ProblemData) -> bool:
+    """Whether the usual count is one that the rule calls a problem."""
+    kind = wording.of(problem.kind)
+    return problem.usual is not None and kind.breached(round(problem.usual), problem.threshold)
+
+
+def _context(problem: ProblemData) -> str:
+    """What the process can do, and how often chance alone does the same."""
+    return f"{_capability(problem)}{_by_chance(problem)}"
+
+
+def _capability(problem: ProblemData) -> str:
+    """How many deals stay longer than the limit, and whether the policy asks for more than is usual."""
+    share = "" if problem.exceed is None else f"{rounded(100 * problem.exceed)} %"
+    if problem.usual is not None and _is_usual(problem):
+        exceed = f", and {share} of deals stay longer" if share else ""
         usual = f"This stage is usually at {number(problem.usual)}{exceed}"
         return f". {usual}: the policy asks for more than the process can do"
-    return f"; usually {number(problem.usual) if problem.usual else 'none'}{exceed}"
+    return f"; {share} of all deals stay longer" if share else ""
 
 
 def _by_chance(problem: ProblemData) -> str:
     """How long chance takes to do the same; it takes longer where the condition must hold."""
     if not problem.chance:
         return ""
-    most = "at most " if problem.hold_seconds else ""
     if problem.chance > 1:
-        return f". By chance {most}about {rounded(problem.chance)} times a quarter"
+        often = f"{rounded(problem.chance)} times a quarter"
+        return f". Chance alone may do this up to {often}" if problem.hold_seconds else f". {_ALONE} about {often}"
     if problem.chance < LEAST_CHANCE:
-        return f". By chance less than once in {rounded(1 / LEAST_CHANCE)} quarters"
-    return f". By chance {most}about once in {rounded(1 / problem.chance)} quarters"
+        return f". {_ALONE} less than once in {rounded(1 / LEAST_CHANCE)} quarters"
+    most = "at most" if problem.hold_seconds else "about"
+    return f". {_ALONE} {most} once in {rounded(1 / problem.chance)} quarters"
 
 
 def _day_name(policy: Policy, pipeline: str, stage: str) -> str:

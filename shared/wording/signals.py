@@ -22,7 +22,7 @@ WORSE = {
     Column.DEPARTURES: "Fewer deals leave {place}",
     Column.LEAD_TIME_MEDIAN: "Deals take longer in {place}",
     Column.LEAD_TIME_P85: "The slowest deals take longer in {place}",
-    Column.PUSHED_SHARE: "More close dates are pushed in {place}",
+    Column.PUSHED_SHARE: "More close dates are put off in {place}",
     Column.THROUGHPUT: "Fewer deals are closed in {place}",
     Column.WIN_RATE: "Fewer of the closed deals are won in {place}",
 }
@@ -32,12 +32,12 @@ MIDDLE = {
     Column.TIME_IN_STAGE_P85: "the slowest 15 % of deals usually stayed {value} or more",
     Column.WIP_END: "the number at the end of a week was usually {value}",
     Column.OPEN_AGE_MEAN: "open deals were usually {value} old on average",
-    Column.REWORK_RATE: "usually {value} of the deals that came in came back from a later stage",
+    Column.REWORK_RATE: "usually {value} of the deals that entered had come back from a later stage",
     Column.ARRIVALS: "the number that came in was usually {value} a week",
     Column.DEPARTURES: "the number that left was usually {value} a week",
     Column.LEAD_TIME_MEDIAN: "closed deals had usually taken {value}",
     Column.LEAD_TIME_P85: "the slowest 15 % of closed deals had usually taken {value} or more",
-    Column.PUSHED_SHARE: "usually {value} of the close dates were pushed in a week",
+    Column.PUSHED_SHARE: "usually {value} of the close dates were put off in a week",
     Column.THROUGHPUT: "the number closed was usually {value} a week",
     Column.WIN_RATE: "usually {value} of the closed deals were won",
 }
@@ -50,6 +50,7 @@ class SignalWording(KindWording[MeasureRule]):
     says_chance = is_weekly = True
     opened = FOUND
     eased = "No longer worse than the baseline"
+    look_first = "Look at the deals of these weeks before you change anything."
     no_deals = "No single deal is behind this problem: it is about all deals of these weeks."
 
     def title(self, place: str, measure: Column | None) -> str:
@@ -87,7 +88,7 @@ def how_much(signal: SignalDetail, day_seconds: int) -> str:
     if recent == usual:
         return ""
     shown = MIDDLE[signal.measure].format(value=recent)
-    compared = f"in the {len(signal.baseline)} baseline weeks that they are compared with, {usual}"
+    compared = f"in the {len(signal.baseline)} weeks they are compared with, {usual}"
     return f"In the last {len(signal.weeks)} weeks, {shown}; {compared}. "
 
 

@@ -12,8 +12,11 @@ class SilenceWording(KindWording[SilenceRule]):
 
     label = "silent sources"
     chart = None
+    # The last event was before: the sentence says when.
+    began = "It was noticed"
     eased = "Heard again"
-    unknown_cause = "Ask whoever looks after this source to check that it is still connected to Andon and sends events."
+    unknown_cause = ""
+    look_first = "Ask whoever looks after this source to check that it is still connected to Andon and sends events."
     no_deals = "No deal is behind this problem: no event came."
 
     def title(self, place: str, measure: Column | None) -> str:

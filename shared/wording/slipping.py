@@ -10,4 +10,4 @@ class SlippingWording(SignalWording):
     label = "slipping close dates"
 
     def watched(self, rule: MeasureRule, day: str) -> str:
-        return "more close dates that are pushed"
+        return "more close dates that are put off"

@@ -17,7 +17,7 @@ class StalledWording(KindWording[StalledRule]):
         return f"Deals stand still in {place}"
 
     def sentence(self, facts: ProblemFacts) -> str:
-        return f"{facts.at_most} in {facts.stage} {facts.have} shown no progress for {facts.limit}"
+        return f"{facts.at_most} in {facts.stage}{facts.beside} {facts.have} shown no progress for {facts.limit}"
 
     def finding(self, facts: ProblemFacts) -> str:
         return f"{facts.holds} without progress for {facts.limit}"

@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import ceil
 
 from shared.contracts.measures import Column
-from shared.flow.statistics.effect import Effect, PredictionResult, SizeUnit
+from shared.flow.statistics.effect import Effect, Prediction, PredictionResult, SizeUnit
 from shared.flow.statistics.held_gain import Hold
 from shared.flow.statistics.interim_looks import LEVELS, ChangeLook, look_weeks
 from shared.flow.statistics.sealing import LEAST_HISTORY, LEAST_REFERENCE, NotShown
@@ -151,6 +151,13 @@ def size_in_words(size: Fraction | float, unit: SizeUnit, names: StudyNames) -> 
         points = rounded(in_unit(names.column, size, names.day))
         return f"{points} percentage point{'' if points == '1' else 's'}"
     return in_words(names.column, float(size), names.day)
+
+
+def result_sentence(result: PredictionResult, predicted: Prediction | None, names: StudyNames) -> str:
+    """What became of a prediction; its size where it held. `predicted`: None: only that it gets better."""
+    if result is not PredictionResult.HIT or predicted is None:
+        return RESULTS[result]
+    return f"The prediction of {size_in_words(Fraction(predicted.size), predicted.unit, names)} held."
 
 
 def balancing_note(found: Verification, names: StudyNames) -> str | None:

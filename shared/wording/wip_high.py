@@ -17,7 +17,7 @@ class WipHighWording(KindWording[WipHighRule]):
         return f"Too much work in {place}"
 
     def sentence(self, facts: ProblemFacts) -> str:
-        return f"{facts.at_most} {facts.are} in {facts.stage}; the limit is {facts.threshold}"
+        return f"{facts.at_most}{facts.beside} {facts.are} in {facts.stage}; the limit is {facts.threshold}"
 
     def finding(self, facts: ProblemFacts) -> str:
         return f"{facts.holds}; the limit is {facts.threshold}"

@@ -15,17 +15,17 @@ class WipLowWording(KindWording[WipLowRule]):
     lacks_work = True
     eased = "No longer too few deals"
     no_deals = "No deal is behind this problem: it is about work that is missing."
-    unknown_cause = "The cause is not known: look at how many deals come in and leave before you change anything."
+    look_first = "Look at how many deals come in and leave before you change anything."
 
     def title(self, place: str, measure: Column | None) -> str:
         return f"{place} is running dry"
 
     def sentence(self, facts: ProblemFacts) -> str:
-        count = facts.deals if facts.count else "no deal"
+        count = f"{facts.deals if facts.count else 'no deal'}{facts.beside}"
         if facts.is_over:
             there = f"At the lowest, {count} {'were' if facts.count > 1 else 'was'}"
         else:
-            there = f"{facts.deals if facts.count else 'No deal'} {'are' if facts.count > 1 else 'is'}"
+            there = f"{count[0].upper()}{count[1:]} {'are' if facts.count > 1 else 'is'}"
         return f"{there} in {facts.stage}; the next stages need at least {facts.threshold} there"
 
     def finding(self, facts: ProblemFacts) -> str:

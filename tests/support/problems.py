@@ -117,7 +117,7 @@ def ticket_event(
         "stage_name": "Proposal",
         "state": TicketState.OPEN,
         "title": "Deals wait too long in Proposal",
-        "sentence": "12 deals have been in Proposal for more than 21 days; usually 3.",
+        "sentence": "12 deals, usually 3, have been in Proposal for more than 21 days.",
         "asks_for": "Something happened around the week of 2 March: find it before you change anything.",
         "cause_class": CauseClass.SPECIAL,
         "count": 12,

@@ -71,6 +71,8 @@ CHANGES: Mapping[TicketChange | NoticeReason, str] = {
     NoticeReason.LOOK_DUE: "its change was to be judged in this week",
     NoticeReason.ESCALATED: "nobody had acknowledged it in time",
 }
+# Before the problem's sentence, where it is not the news: its numbers are of then.
+_ABOUT, _ABOUT_OVER = "When it opened or last grew", "The ticket is about"
 OPENED_BY_PERSON = "its ticket was opened again, with {count}"
 CHART = "chart"
 MAX_DEALS = 3
@@ -215,6 +217,7 @@ def notice_values(notice: Notice, text: ReasonText, zone: str, day_seconds: int)
         "text": text,
         "now": now_sentences(notice.now, zone) if notice.now and shows_deals else [],
         "when": _when(facts, zone),
+        "about": _ABOUT_OVER if over else _ABOUT,
         "zone": zone,
         "stake": _stake(facts) if shows_deals else at_stake((), 0),
         "changes": [] if withdrawn else _changes(notice, zone),
@@ -231,7 +234,7 @@ def _todo(facts: TicketData, text: ReasonText, over: bool, withdrawn: bool) -> s
         return ""
     if text.todo is not None:
         return text.todo
-    return "" if over else facts.asks_for
+    return "" if over else f"{facts.asks_for} {text.by_when}".rstrip()
 
 
 def _worst(notice: Notice, zone: str, day_seconds: int) -> list[tuple[str, str]]:

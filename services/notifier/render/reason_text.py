@@ -11,6 +11,7 @@ from services.notifier.domain.remind import NEAR, looks_of_week
 from services.notifier.domain.safe_text import one_line
 from shared.contracts.notices import NoticeReason
 from shared.contracts.tickets import Actor, PlanFacts, StudyFacts, TicketChange, TicketState
+from shared.flow.statistics.sealing import NotShown
 from shared.wording.studies import RESULTS, confounded_note
 
 CAME_BACK_AND_OVER = "The problem came back and is over already"
@@ -20,11 +21,26 @@ CLOSED_BY_ITSELF = (
 )
 STUDY_GOES_ON = "The ticket stays open: the study of its change says whether the change did it."
 DECIDE = "Decide on the ticket's page: adopt the change, adapt it, or drop it."
-VERDICTS = {"verified": "Verdict: verified", "not-shown": "Verdict: not shown", "restored": "Verdict: restored"}
-# Before the numbers. What `restored` means is the sentence of its message.
+VERDICTS = {
+    "verified": "Verdict: verified",
+    "not-shown": "Verdict: not shown that it worked",
+    "restored": "Verdict: restored",
+}
+# Before the numbers.
 MEANINGS = {
     "verified": "The weeks after the change are better than those before it, by more than chance explains.",
-    "not-shown": "The weeks after the change do not show that it worked.",
+    "not-shown": "The weeks after the change do not tell whether it worked.",
+    "restored": "The problem is gone; whether the change did it, nobody can say.",
+}
+# Of a change that is not shown to have worked, by its reason; else as above.
+MEANINGS_OF_REASONS: Mapping[str | None, str] = {
+    NotShown.TOO_FEW_WEEKS_BEFORE: "There were too few weeks before the change to judge it.",
+    NotShown.NO_VARIATION: "This number could not have shown whether the change worked.",
+    NotShown.SAME_TIME_LAST_YEAR: "It got better, as it did at this time last year.",
+    NotShown.BALANCING: "It got better, but something else got worse.",
+    NotShown.TOO_FEW_WEEKS_AFTER: "There were too few weeks after the change to judge it.",
+    NotShown.WORSE: "The weeks after the change are worse than those before it.",
+    NotShown.CANNOT_SHOW: "This number could not have shown whether the change worked.",
 }
 NOTHING_TO_DO = "You do not have to do anything now."
 ACKNOWLEDGE = "Acknowledge it on the ticket's page, so that it does not wait any longer."
@@ -41,7 +57,8 @@ class ReasonText:
 
     `headline`: None for a new problem, whose mail begins with its sentence. `news`: paragraphs before the problem's
     sentence; with some, the problem is what the ticket is about, not what is new. `listed`: (when, what) below them.
-    `todo`: None for what the cause asks for, empty for nothing. `shows_deals`: with what they are worth.
+    `todo`: None for what the cause asks for, empty for nothing. `by_when`: after what the cause asks for.
+    `shows_deals`: with what they are worth.
     """
 
     headline: str | None = None
@@ -49,6 +66,7 @@ class ReasonText:
     listed: Sequence[tuple[str, str]] = field(default=())
     more: str = ""
     todo: str | None = None
+    by_when: str = ""
     shows_deals: bool = True
 
 
@@ -75,7 +93,14 @@ def reason_text(asked: DatedNotice) -> ReasonText:
 
 
 def _opened(asked: DatedNotice) -> ReasonText:
-    return ReasonText()
+    return ReasonText(by_when=_by_when(asked))
+
+
+def _by_when(asked: DatedNotice) -> str:
+    """Until when the ticket is to be acknowledged; empty where it is, or the policy names no time."""
+    if asked.within is None or asked.notice.facts.state is not TicketState.OPEN:
+        return ""
+    return f"Acknowledge the ticket within {asked.within}; after that it is escalated."
 
 
 def _grew(asked: DatedNotice) -> ReasonText:
@@ -86,6 +111,7 @@ def _reopened(asked: DatedNotice) -> ReasonText:
     return ReasonText(
         "The problem has come back",
         more="Its ticket closed a short while ago. It is open again, with its history.",
+        by_when=_by_when(asked),
     )
 
 
@@ -138,8 +164,8 @@ def _verdict(asked: DatedNotice) -> ReasonText:
     if study.verdict is None:
         why = [reason for reason in [asked.notice.facts.reason] if reason]
         return _of_plan(TAKEN_BACK, [*map(_sentence, why), "The study goes on."])
-    meaning = [MEANINGS[study.verdict]] if study.verdict in MEANINGS else []
-    return _of_plan(VERDICTS[study.verdict], [*meaning, *_change(asked), *_found(asked)], DECIDE)
+    meaning = MEANINGS_OF_REASONS.get(study.reason, MEANINGS[study.verdict])
+    return _of_plan(VERDICTS[study.verdict], [meaning, *_change(asked), *_found(asked)], DECIDE)
 
 
 def _found(asked: DatedNotice) -> list[str]:
@@ -147,9 +173,10 @@ def _found(asked: DatedNotice) -> list[str]:
     study, plan = asked.study, asked.plan
     of = f"{plan.measure_words}: " if plan else ""
     effect = f"{of}{study.effect_sentence}" if study.effect_sentence else None
-    result = next((words for name, words in RESULTS.items() if name == study.result), None)
-    found = (study.sentence, effect, result, confounded_note(study.confounded_with))
-    return [sentence for sentence in found if sentence]
+    # A message of an older version has no sentence, and no notes.
+    result = study.result_sentence or next((words for name, words in RESULTS.items() if name == study.result), None)
+    found = (study.sentence, effect, result, confounded_note(study.confounded_with), *study.notes)
+    return list(dict.fromkeys(sentence for sentence in found if sentence))
 
 
 def _change(asked: DatedNotice) -> list[str]:
@@ -181,7 +208,7 @@ def _escalated(asked: DatedNotice) -> ReasonText:
 def _cord(asked: DatedNotice) -> ReasonText:
     """The title of the first mail says it."""
     is_again = asked.notice.facts.change is TicketChange.PULLED
-    return ReasonText("The cord was pulled again" if is_again else None)
+    return ReasonText("The cord was pulled again") if is_again else ReasonText(by_when=_by_when(asked))
 
 
 def _of_plan(headline: str, news: Sequence[str], todo: str = "", listed: Sequence[tuple[str, str]] = ()) -> ReasonText:

@@ -145,6 +145,8 @@ def facts_of(study: Study) -> StudyFacts:
         sentence=findings.sentence,
         effect_sentence=findings.effect_sentence,
         result=findings.result,
+        result_sentence=findings.result_sentence,
+        notes=findings.notes,
         hold=study.hold,
         confounded_with=findings.confounded_with,
     )

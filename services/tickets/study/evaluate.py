@@ -89,11 +89,12 @@ class StudyEvidence:
 
 
 class StudyResult(NamedTuple):
-    """`lead`: None where it is not asked: no measure of a stage is verified."""
+    """`lead`: None where it is not asked: no measure of a stage is verified. `predicted`: None: only its direction."""
 
     found: Verification
     weeks_over: int
     lead: Improvement | None
+    predicted: Prediction | None = None
 
 
 def charts_of(sealed: SealedPlan) -> set[Chart]:
@@ -109,7 +110,7 @@ def evaluate(evidence: StudyEvidence, decided: Conclusion | None = None) -> Stud
     found = verify_as_known(at, decided)
     is_verified = found.conclusion.verdict is Verdict.VERIFIED
     lead = _lead(evidence, at, found.conclusion.week) if is_verified and evidence.lead else None
-    return StudyResult(found, evidence.weeks_over, lead)
+    return StudyResult(found, evidence.weeks_over, lead, _prediction(evidence.sealed))
 
 
 def _known_at(evidence: StudyEvidence) -> KnownAt:

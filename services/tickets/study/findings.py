@@ -16,7 +16,6 @@ from shared.flow.statistics.verification import Verdict
 from shared.wording.studies import (
     FLATTERING,
     LATE,
-    RESULTS,
     TREND,
     StudyNames,
     balancing_note,
@@ -27,6 +26,7 @@ from shared.wording.studies import (
     moved_note,
     needed_of,
     pairs_of,
+    result_sentence,
 )
 
 
@@ -102,7 +102,7 @@ def findings_of(
         sentence=sentence,
         effect_sentence=effect_sentence(found.effect, names) if found.effect else None,
         result=found.prediction,
-        result_sentence=RESULTS[found.prediction] if found.prediction else None,
+        result_sentence=result_sentence(found.prediction, result.predicted, names) if found.prediction else None,
         hold_sentence=hold_sentence(found.hold, names.window) if found.hold else None,
         notes=tuple(_notes(result, names, places, confounded, is_late=is_late)),
         looks=tuple(_look(look, around) for look in found.looks),

@@ -30,6 +30,8 @@ class TicketView:
     text: ProblemText
     state: str
     mark: str
+    # Before the instant at which the problem opened: `It began`
+    began: str
     # How long the problem has lasted until now.
     since: str
     outcome: str | None
@@ -65,6 +67,7 @@ def ticket_view(
         text_of(latest.problem, policy, titles, page_zone(policy.timezone)),
         STATES[ticket.state],
         mark(ticket),
+        wording.of(ticket.problem.kind).began,
         ago(opened, now),
         outcome_words(ticket),
         ago(opened, cleared) if cleared else None,

@@ -34,7 +34,7 @@ async def test_a_problem_becomes_a_ticket_with_history_message_and_chart(pool: P
     (ticket,) = await tickets.find(pool, TicketFilter())
     (told,) = await parts.messages()
     assert [row["change"] for row in await tickets.history(pool, ticket.id)] == ["opened"]
-    assert told.data.sentence == "12 deals have been in Proposal for more than 21 days; usually 3."
+    assert told.data.sentence == "12 deals, usually 3, have been in Proposal for more than 21 days."
     assert told.data.url == f"http://andon.example/tickets/{ticket.id}?of={ticket.mark}"
     assert base64.b64decode(told.data.chart_png or "").startswith(b"\x89PNG")
 

@@ -56,11 +56,11 @@ async def test_the_count_is_of_now_beside_the_one_when_it_was_found(web: httpx.A
     told = (await web.get("/api/v1/tickets/1")).json()
     assert (told["count"], told["peak"], datetime.fromisoformat(told["count_at"])) == (46, 61, as_of)
     assert told["found"]["count"] == 12
-    assert told["sentence"].startswith("46 deals have been in Proposal")
+    assert told["sentence"].startswith("46 deals, usually 3, have been in Proposal")
     assert (await web.get("/api/v1/tickets")).json()["tickets"][0]["now"] == told["now"]
     listed, page = words(await web.get("/")), words(await web.get("/tickets/1"))
-    assert re.search(r"As of today at [0-9:]+: 46 deals have been in Proposal .* 12 when it was found", listed)
-    assert re.search(r"As of today at [0-9:]+: 46 deals have been in Proposal", page)
+    assert re.search(r"As of today at [0-9:]+: 46 deals, usually 3, have .* 12 when it was found", listed)
+    assert re.search(r"As of today at [0-9:]+: 46 deals, usually 3, have been in Proposal", page)
     assert re.search(r"When it was found .* the count was 12; at most it was 61", page)
     assert "Proposal holds 46 deals older than 21 days as of today" in page
     pipelines = words(await web.get("/pipelines"))

@@ -28,7 +28,7 @@ async def test_the_list_and_the_ticket_tell_the_problem(web: httpx.AsyncClient) 
 
     assert "1 problem of the system needs you" in listed
     assert 'class="spark"' in listed
-    assert "12\u00a0deals have been in Proposal for more than 21\u00a0days" in ticket
+    assert "12\u00a0deals, usually\u00a03, have been in Proposal for more than 21\u00a0days" in ticket
     assert ticket.count("<svg") == 2
     assert 'href="https://crm.example/deals/0"' in ticket
     assert "Mail to the owner: refused (it opened): <bdi>550" in ticket

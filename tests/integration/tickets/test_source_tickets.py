@@ -34,7 +34,7 @@ FACTS: dict[str, Any] = {
 TITLE = "No event from crm-eu"
 SENTENCE = (
     "No event from crm-eu since 1 March 16:31; 12 were to be expected by now. Quiet is not improvement: verdicts wait."
-    " By chance about once in 10 quarters."
+    " Chance alone does this about once in 10 quarters."
 )
 
 
@@ -86,7 +86,9 @@ async def test_it_closes_when_the_source_is_heard_again_and_opens_again(
     page = words(await web.get("/tickets/2"))
     await told(parts, opened=3, heard_at=day(2))
 
-    assert "No event from crm-eu since 1 March 16:31; 68 were to be expected until then. By chance" in page
+    assert "It was noticed" in page
+    assert "It began" not in page
+    assert "No event from crm-eu since 1 March 16:31; 68 were to be expected until then. Chance alone" in page
     assert "No event from crm-eu since 4 March 10:00; 12 were to be expected by now." in words(
         await web.get("/tickets/2")
     )

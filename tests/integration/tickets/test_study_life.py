@@ -90,11 +90,13 @@ async def test_the_effect_and_the_prediction_come_when_the_window_is_over(studie
 
     change = (await tickets.history(studied.pool, 1))[-1]
     assert (change["change"], change["at"]) == ("updated", case.end_of(13))
-    assert change["reason"] == ("11 deals better, probably between 10 deals and 12 deals (90 %). The prediction held.")
+    assert change["reason"] == (
+        "11 deals better, probably between 10 deals and 12 deals (90 %). The prediction of 11 deals held."
+    )
     findings = (await studied.study()).findings
     assert findings is not None
     assert findings.effect_sentence == "11 deals better, probably between 10 deals and 12 deals (90 %)."
-    assert (findings.result, findings.result_sentence) == ("hit", "The prediction held.")
+    assert (findings.result, findings.result_sentence) == ("hit", "The prediction of 11 deals held.")
 
 
 async def test_twenty_weeks_after_a_verified_change_the_baseline_has_them_all(studied: StudyParts) -> None:

@@ -35,7 +35,7 @@ async def told(parts: TicketParts, kind: str, chart: Chart) -> None:
     ("kind", "chart", "title"),
     [
         ("shift", NEW_CLOSED, "Fewer deals are closed in New business"),
-        ("slipping", PUSHED, "More close dates are pushed in New business"),
+        ("slipping", PUSHED, "More close dates are put off in New business"),
         ("shift", Chart("new", "demo", Column.ARRIVALS), "Fewer deals come into Demo"),
         ("rework", Chart("new", "demo", Column.REWORK_RATE), "More deals come back to Demo"),
     ],

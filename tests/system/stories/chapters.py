@@ -192,8 +192,10 @@ async def expect_verdict(visitor: StoryVisitor, record: TicketRecord, sentence: 
 async def expect_effect(visitor: StoryVisitor, result: PredictionResult) -> None:
     """Prediction and effect stand side by side, with what became of the prediction."""
     found = visitor.tried.get_by_role("table", name="Prediction and effect")
-    await expect(found).to_contain_text(f"{int(100 * visitor.story.predicted)} % shorter")
-    await expect(found).to_contain_text(RESULTS[result], timeout=PATIENCE)
+    size = f"{int(100 * visitor.story.predicted)} %"
+    words = f"The prediction of {size} held." if result is PredictionResult.HIT else RESULTS[result]
+    await expect(found).to_contain_text(f"{size} shorter")
+    await expect(found).to_contain_text(words, timeout=PATIENCE)
 
 
 async def expect_in_ledger(visitor: StoryVisitor, record: TicketRecord, hold: Hold) -> None:

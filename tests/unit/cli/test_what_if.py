@@ -192,7 +192,7 @@ def test_a_problem_on_a_chart_says_by_how_much(folder: Path) -> None:
 
     assert problem["trigger"] == ["2025-W25", "2025-W26", "2025-W27", "2025-W28"]
     assert (
-        "In the last 4 weeks, deals usually stayed 6 days; in the 20 baseline weeks that they are compared with,"
+        "In the last 4 weeks, deals usually stayed 6 days; in the 20 weeks they are compared with,"
         " 2 days. Of 100 pairs of a baseline week and one of the last 4 weeks, in 87 the recent week was worse."
         " By chance this chart says so about once in 1 quarters."
     ) in text

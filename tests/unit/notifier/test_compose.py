@@ -83,7 +83,7 @@ def test_both_parts_are_complete(reason: NoticeReason) -> None:
 
     for kind in ("plain", "html"):
         text = part(made, kind)
-        assert "12 deals have been in Proposal for more than 21 days; usually 3." in text
+        assert "12 deals, usually 3, have been in Proposal for more than 21 days." in text
         assert "http://andon.example/tickets/1" in text
         assert ("Deal 0" in text) is (reason in ABOUT_DEALS)
         assert "Monday 2 March, 10:00" in text
@@ -331,7 +331,7 @@ def test_money_at_stake_is_summed_by_currency_and_never_breaks() -> None:
 def test_no_line_of_html_ends_between_a_number_and_what_it_counts() -> None:
     html = written(mail(), "html")
 
-    assert "12\u00a0deals have been in Proposal for more than 21\u00a0days; usually\u00a03." in html
+    assert "12\u00a0deals, usually\u00a03, have been in Proposal for more than 21\u00a0days." in html
     assert "Monday 2\u00a0March, 10:00" in html
     assert not re.search(r"\d (deals?|days?|March)\b", html)
 

@@ -24,6 +24,15 @@ def test_a_problem_of_weekly_charts_says_when_it_was_found_without_a_clock_time(
         assert "Found at the end of the week of 23 February, over at the end of the week of 16 March." in over
 
 
+def test_a_source_was_quiet_before_that_was_noticed() -> None:
+    silent = {"kind": "silence", "key": "silence/crm", "source": "crm", "stage": None, "stage_name": None}
+
+    for kind in ("plain", "html"):
+        found = part(mail(**silent, evidence=None), kind)
+        assert "It was noticed on Monday 2 March, 10:00." in found
+        assert "It began" not in found
+
+
 def test_a_first_mail_begins_with_the_sentence() -> None:
-    assert part(mail(), "plain").startswith("12 deals have been in Proposal")
+    assert part(mail(), "plain").startswith("12 deals, usually 3, have been in Proposal")
     assert part(mail(NoticeReason.REOPENED, seq=2), "plain").startswith("The problem has come back.")

@@ -22,10 +22,13 @@ from services.notifier.domain.report import (
     ReportedVerdict,
 )
 from services.notifier.render.compose import Composer
+from services.notifier.render.reason_text import MEANINGS_OF_REASONS
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import StudyFacts, TicketChange, TicketState
+from shared.flow.statistics.sealing import NotShown
 from shared.policy import parse
+from shared.wording.studies import RESTORED, TREND, confounded_note
 from tests.support.notices import HEAD, LINKS
 from tests.support.plan_facts import plan_facts
 from tests.support.problems import POLICY, day, ticket_event
@@ -39,6 +42,8 @@ STUDY = StudyFacts(
     sentence="Of 100 pairs of a week before and a week after, in 89 the later was better.",
     effect_sentence="3.1 days better, probably between 1.8 and 4.2 days (90 %).",
     result="hit",
+    result_sentence="The prediction of 3 days held.",
+    notes=(TREND, confounded_note([7]) or ""),
     confounded_with=(7,),
 )
 CORD = {
@@ -48,7 +53,7 @@ CORD = {
     "sentence": "Seen in Proposal on 3 March: “Approvals take a week”.",
 }
 OVER = ProblemInterval(opened_at=day(0), cleared_at=day(1), peak=12)
-PROBLEM = "The ticket is about: 12 deals have been in Proposal for more than 21 days; usually 3."
+PROBLEM = "When it opened or last grew: 12 deals, usually 3, have been in Proposal for more than 21 days."
 
 
 def mail(
@@ -100,12 +105,58 @@ def test_a_verdict_comes_with_the_sentences_of_its_message() -> None:
         "The change of Monday 9 March: Proposals above 50,000",
         STUDY.sentence or "",
         "Time in stage (median), Proposal: 3.1 days better, probably",
-        "The prediction held.",
+        "The prediction of 3 days held.",
         "The change of ticket 7 falls into the same weeks",
+        TREND,
         PROBLEM,
         "adopt the change, adapt it, or drop it",
     )
     assert all("Deal 0" not in text for text in parts(made))
+
+
+def test_a_verdict_of_an_older_version_says_what_became_of_the_prediction() -> None:
+    older = STUDY.model_copy(update={"result_sentence": None, "notes": ()})
+    made = mail(NoticeReason.VERDICT, TicketChange.VERDICT, plan=plan_facts(), study=older)
+
+    assert says(made, "The prediction held.", "The change of ticket 7 falls into the same weeks")
+
+
+@pytest.mark.parametrize(
+    ("reason", "meaning"),
+    [
+        ("no-difference", "The weeks after the change do not tell whether it worked."),
+        ("too-few-weeks-before", "There were too few weeks before the change to judge it."),
+        ("too-few-weeks-after", "There were too few weeks after the change to judge it."),
+        ("no-variation", "This number could not have shown whether the change worked."),
+        ("cannot-show", "This number could not have shown whether the change worked."),
+        ("same-time-last-year", "It got better, as it did at this time last year."),
+        ("balancing", "It got better, but something else got worse."),
+        ("worse", "The weeks after the change are worse than those before it."),
+        ("of-a-newer-version", "The weeks after the change do not tell whether it worked."),
+    ],
+)
+def test_a_change_that_is_not_shown_to_have_worked_says_what_that_means(reason: str, meaning: str) -> None:
+    study = StudyFacts(verdict="not-shown", reason=reason, week=13, sentence="In numbers.")
+    made = mail(NoticeReason.VERDICT, TicketChange.VERDICT, plan=plan_facts(), study=study)
+
+    assert says(made, "Verdict: not shown that it worked", meaning, "The change of Monday 9 March", "In numbers.")
+
+
+def test_every_reason_of_a_verdict_has_a_meaning() -> None:
+    assert {*MEANINGS_OF_REASONS} == {*NotShown} - {NotShown.NO_DIFFERENCE}
+
+
+def test_a_restored_problem_says_that_nobody_knows_why() -> None:
+    study = StudyFacts(verdict="restored", week=8, sentence=RESTORED)
+    made = mail(NoticeReason.VERDICT, TicketChange.VERDICT, plan=plan_facts(), study=study)
+
+    assert says(made, "The problem is gone; whether the change did it, nobody can say.", RESTORED)
+
+
+def test_a_verdict_about_a_problem_that_is_over_says_what_it_was() -> None:
+    made = mail(NoticeReason.VERDICT, TicketChange.VERDICT, plan=plan_facts(), study=STUDY, problem=OVER)
+
+    assert says(made, "The ticket is about: 12 deals")
 
 
 def test_a_verdict_that_was_taken_back_says_why() -> None:
@@ -165,6 +216,24 @@ def test_an_escalation_says_how_long_nobody_took_it_and_shows_the_deals() -> Non
     assert says(made, "Nobody has acknowledged this ticket within 2 days.", PROBLEM, "What to do:", "Deal 0")
     assert says(made, "Acknowledge it on the ticket", "find it before you change")
     assert says(made, "the policy lists you as deputy of New business in Andon")
+
+
+@pytest.mark.parametrize(
+    ("reason", "change"),
+    [
+        (NoticeReason.OPENED, TicketChange.OPENED),
+        (NoticeReason.REOPENED, TicketChange.REOPENED),
+        (NoticeReason.CORD, TicketChange.OPENED),
+    ],
+)
+def test_a_mail_that_asks_anew_says_until_when(reason: NoticeReason, change: TicketChange) -> None:
+    by_when = "Acknowledge the ticket within 2 days; after that it is escalated."
+
+    assert says(mail(reason, change), "What to do:", "find it before you change anything.", by_when)
+    taken = mail(reason, change, state=TicketState.ACKNOWLEDGED)
+    assert all("Acknowledge" not in text for text in parts(taken))
+    over = mail(NoticeReason.OPENED_AND_CLEARED, change, problem=OVER)
+    assert all("Acknowledge" not in text for text in parts(over))
 
 
 def test_a_cord_that_is_pulled_again_is_not_a_reopening() -> None:

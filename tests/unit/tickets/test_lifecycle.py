@@ -126,7 +126,7 @@ def test_a_problem_that_the_policy_judges_no_more_is_not_said_to_have_never_been
     assert (step.ticket.outcome, step.reason) == (TicketOutcome.RETRACTED, "the policy no longer checks for this")
     shown = ticket_view(step.ticket, policy(), StageTitles.of(policy()), day(1))
     assert shown.outcome == "the policy no longer checks for this"
-    assert shown.text.sentence == "12 deals have been in Proposal for more than 21 days; usually 3."
+    assert shown.text.sentence == "12 deals, usually 3, have been in Proposal for more than 21 days."
 
 
 def test_a_problem_that_never_was_closes_its_ticket_as_retracted() -> None:

@@ -95,7 +95,7 @@ def test_charts_say_what_they_would_have_found_or_that_nothing_could_be_judged()
     assert [one.peak for one in shift.problems] == ["at most 98 of 100 pairs of weeks"]
     assert shift.after is not None
     assert (shift.after.total, shift.after.chance) == (1, "about once in 2 quarters")
-    assert slipping.label == "More close dates are pushed in Sales"
+    assert slipping.label == "More close dates are put off in Sales"
     assert slipping.hint is not None
     assert slipping.hint.startswith("Nothing could be judged yet")
 

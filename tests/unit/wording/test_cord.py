@@ -49,7 +49,9 @@ def words(*args: Any, **fields: Any) -> ProblemText:
     ("count", "cord", "sentence"),
     [
         (1, {}, "Seen in Proposal: “Approvals of discounts take a week”."),
-        (3, {}, "Pulled 3 times in Proposal. Last seen: “Approvals of discounts take a week”."),
+        (3, {}, "Pulled 3 times in Proposal. The last time: “Approvals of discounts take a week”."),
+        (3, {"day": "2026-11-03"}, "Pulled 3 times in Proposal. The last time, on 3 November: “Approvals of"),
+        (2, {"deal": "Miller"}, "Pulled 2 times in Proposal. The last time, at the deal Miller: “Approvals of"),
         (1, {"day": "2026-11-03"}, "Seen in Proposal on 3 November: “Approvals of discounts"),
         (1, {"deal": "Miller"}, "Seen in Proposal at the deal Miller: “Approvals of"),
         (1, {"seen": "a\nb\n\nc"}, "Seen in Proposal: “a b c”."),
@@ -68,9 +70,9 @@ def test_within_its_limits_the_ticket_says_so_with_this_stages_numbers() -> None
     asks_for = words(cause=CauseClass.COMMON, numbers=(STAY, WIP)).asks_for
 
     assert asks_for == (
-        "Ask what gets in the way each time, and change the way of working: no date will explain this. The stage's own"
-        " numbers move within their limits: in the week of 16 November, time in stage (median): 12 days (usual 5 days"
-        " to 21 days); deals in work at the end of the week: 31 deals (usual up to 40 deals). A reaction to a single"
+        "Ask what gets in the way each time, and change the way of working: no single day will explain this. The"
+        " stage's own numbers are as usual: in the week of 16 November, time in stage (median): 12 days (usually 5 to"
+        " 21 days); deals in work at the end of the week: 31 deals (usually up to 40 deals). A reaction to a single"
         " week makes a stable stage swing more."
     )
 
@@ -79,13 +81,29 @@ def test_a_number_outside_its_limits_stands_out() -> None:
     outside = WIP.model_copy(update={"value": 55.0})
 
     assert words(cause=CauseClass.COMMON, numbers=(STAY, outside)).asks_for == (
-        "Something stands out: in the week of 16 November, deals in work at the end of the week: 55 deals (usual up to"
-        " 40 deals). Look at that week first."
+        "Something stands out: in the week of 16 November, deals in work at the end of the week: 55 deals (usually up"
+        " to 40 deals). Look at that week first."
     )
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "usual"),
+    [
+        (DAY, 21 * DAY, "usually 1 to 21 days"),
+        (7200, 21 * DAY, "usually 2 hours to 21 days"),
+        (7200, 39_600, "usually 2 to 11 hours"),
+        (60, 39_600, "usually less than an hour to 11 hours"),
+        (60, 600, "usually less than an hour"),
+    ],
+)
+def test_a_usual_range_names_its_unit_once(low: float, high: float, usual: str) -> None:
+    stay = STAY.model_copy(update={"low": low, "high": high})
+
+    assert f"12 days ({usual})" in words(cause=CauseClass.COMMON, numbers=(stay,)).asks_for
+
+
 def test_a_stable_stage_without_limits_is_said_to_be_stable() -> None:
-    assert "The stage's own numbers move within their limits. A reaction" in words(cause=CauseClass.COMMON).asks_for
+    assert "The stage's own numbers are as usual. A reaction" in words(cause=CauseClass.COMMON).asks_for
 
 
 def test_too_few_weeks_are_said_to_be_too_few() -> None:

@@ -31,11 +31,11 @@ MODELS = {typing.get_args(model.model_fields["kind"].annotation)[0]: model for m
 SIGNALS = {"shift", "rework", "slipping", "bottleneck", "aging-learned", "silence", "cord"}
 # What a mail about each kind says first.
 MAILS = {
-    "aging": "12 deals have been in Proposal for more than 21 days; usually 3.",
-    "wip-high": "12 deals are in Proposal; the limit is 5; usually 3.",
+    "aging": "12 deals, usually 3, have been in Proposal for more than 21 days.",
+    "wip-high": "12 deals, usually 3, are in Proposal; the limit is 5.",
     "wip-low": "12 deals are in Proposal; the next stages need at least 5 there. This stage is usually at 3:"
     " the policy asks for more than the process can do.",
-    "stalled": "12 deals in Proposal have shown no progress for 21 days; usually 3.",
+    "stalled": "12 deals in Proposal, usually 3, have shown no progress for 21 days.",
 }
 
 
@@ -126,7 +126,7 @@ def test_a_bottleneck_says_how_much_more_came_in_and_why(fields: dict[str, Any],
             BottleneckLabel.UNCLEAR,
             CauseClass.UNKNOWN,
             None,
-            "The cause is unclear: look at what comes in and at what leaves before you change anything.",
+            "Look at what comes in and at what leaves before you change anything.",
         ),
     ],
 )
@@ -138,6 +138,7 @@ def test_a_bottleneck_says_what_its_label_means(
     text = text_of(problem(kind="bottleneck", bottleneck=detail, **fields), policy(), StageTitles.of(policy()))
 
     assert text.asks_for.endswith(says)
+    assert "unclear" not in text.asks_for, "the sentence names the cause"
 
 
 def test_every_measure_that_a_policy_may_watch_has_a_title() -> None:
@@ -150,7 +151,7 @@ def test_a_kind_of_a_newer_detector_can_be_read() -> None:
     text = text_of(problem(kind="drought"), policy(), StageTitles.of(policy()))
 
     assert text.title == "drought in Proposal"
-    assert text.sentence == "12 deals are in Proposal; the limit is 5; usually 3."
+    assert text.sentence == "12 deals, usually 3, are in Proposal; the limit is 5."
     assert wording.of("drought").chart is None
 
 
@@ -191,6 +192,14 @@ DAY = 86_400.0
             "deals usually stayed 2 working days; {}, 2 hours. ",
         ),
         (Column.WIN_RATE, None, 0.23, 0.375, "usually 23 % of the closed deals were won; {}, 38 %. "),
+        (
+            Column.REWORK_RATE,
+            "proposal",
+            0.22,
+            0.11,
+            "usually 22 % of the deals that entered had come back from a later stage; {}, 11 %. ",
+        ),
+        (Column.PUSHED_SHARE, None, 0.31, 0.18, "usually 31 % of the close dates were put off in a week; {}, 18 %. "),
         (Column.THROUGHPUT, None, 2.5, 4.0, "the number closed was usually 2.5 deals a week; {}, 4 deals. "),
         (Column.THROUGHPUT, None, 1.0, 0.0, "the number closed was usually 1 deal a week; {}, 0 deals. "),
     ],
@@ -198,7 +207,7 @@ DAY = 86_400.0
 def test_a_problem_on_a_measure_says_how_much_it_is(
     measure: Column, stage: str | None, recent: float, usual: float, told: str
 ) -> None:
-    first = f"In the last 4 weeks, {told.format('in the 20 baseline weeks that they are compared with')}Of 100 pairs"
+    first = f"In the last 4 weeks, {told.format('in the 20 weeks they are compared with')}Of 100 pairs"
 
     assert weekly_sentence(measure, stage, recent, usual).startswith(first)
 

@@ -26,12 +26,12 @@ def text(**fields: Any) -> ProblemText:
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({}, "12 deals have been in Proposal for more than 21 days; usually 3."),
-        ({"count": 1, "usual": 1.0}, "1 deal has been in Proposal for more than 21 days; usually 1."),
+        ({}, "12 deals, usually 3, have been in Proposal for more than 21 days."),
+        ({"count": 1, "usual": 1.0}, "1 deal, usually 1, has been in Proposal for more than 21 days."),
         ({"usual": None}, "12 deals have been in Proposal for more than 21 days."),
-        ({"usual": 0.0}, "12 deals have been in Proposal for more than 21 days; usually none."),
-        ({"usual": 2.5}, "12 deals have been in Proposal for more than 21 days; usually 2.5."),
-        ({"cleared": 3, "peak": 14}, "At most 14 deals had been in Proposal for more than 21 days; usually 3."),
+        ({"usual": 0.0}, "12 deals, usually none, have been in Proposal for more than 21 days."),
+        ({"usual": 2.5}, "12 deals, usually 2.5, have been in Proposal for more than 21 days."),
+        ({"cleared": 3, "peak": 14}, "At most 14 deals, usually 3, had been in Proposal for more than 21 days."),
         ({"cleared": 3, "peak": 1, "usual": None}, "At most 1 deal had been in Proposal for more than 21 days."),
         (
             {"kind": "wip-high", "stage": "demo", "threshold": 25, "cleared": 3, "peak": 34, "usual": None},
@@ -51,11 +51,11 @@ def text(**fields: Any) -> ProblemText:
         ),
         (
             {"stage": "legal", "limit": "10d"},
-            "12 deals have been in Legal for more than 10 working days; usually 3.",
+            "12 deals, usually 3, have been in Legal for more than 10 working days.",
         ),
         (
             {"kind": "wip-high", "stage": "demo", "threshold": 25, "count": 34, "limit": None, "usual": 21.0},
-            "34 deals are in Demo; the limit is 25; usually 21.",
+            "34 deals, usually 21, are in Demo; the limit is 25.",
         ),
         (
             {"kind": "wip-low", "stage": "demo", "threshold": 4, "count": 0, "limit": None, "usual": None},
@@ -67,7 +67,7 @@ def text(**fields: Any) -> ProblemText:
         ),
         (
             {"pipeline": "gone", "stage": "nowhere"},
-            "12 deals have been in nowhere for more than 21 days; usually 3.",
+            "12 deals, usually 3, have been in nowhere for more than 21 days.",
         ),
     ],
 )
@@ -106,15 +106,19 @@ def test_a_charts_finding_says_that_a_peak_is_one(fields: dict[str, Any], findin
         ),
         (
             {"cause_class": CauseClass.UNKNOWN, "cause_points": 23, "cause_needed": 24},
-            "Too few weeks to tell: 23 of 24.",
+            "Too few weeks to tell: 23 of 24. Look at these deals before you change anything.",
         ),
         (
             {"cause_class": CauseClass.UNKNOWN},
-            "The cause is not known: look at these deals before you change anything.",
+            "The cause is not known. Look at these deals before you change anything.",
         ),
         (
             {"cause_class": CauseClass.UNKNOWN, "kind": "wip-low"},
-            "The cause is not known: look at how many deals come in and leave before you change anything.",
+            "The cause is not known. Look at how many deals come in and leave before you change anything.",
+        ),
+        (
+            {"cause_class": CauseClass.UNKNOWN, "kind": "shift", "cause_points": 6, "cause_needed": 24},
+            "Too few weeks to tell: 6 of 24. Look at the deals of these weeks before you change anything.",
         ),
         (
             {"cause_class": CauseClass.UNKNOWN, "kind": "silence", "source": "crm-eu", "pipeline": "", "stage": None},
@@ -127,21 +131,48 @@ def test_the_class_of_the_cause_decides_what_is_asked_for(fields: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("fields", "context"),
+    ("fields", "usual", "context"),
     [
-        ({"chance": 0.24}, "; usually 3. By chance about once in 4.2 quarters."),
-        ({"chance": 7.2, "hold_seconds": 60}, "; usually 3. By chance at most about 7.2 times a quarter."),
-        ({"chance": 1e-30}, "; usually 3. By chance less than once in 1,000 quarters."),
-        ({"chance": 0.0, "exceed": 0.127}, "; usually 3, as 13 % of deals stay longer."),
+        ({"chance": 0.24}, ", usually 3,", ". Chance alone does this about once in 4.2 quarters."),
+        ({"chance": 7.2}, ", usually 3,", ". Chance alone does this about 7.2 times a quarter."),
+        (
+            {"chance": 7.2, "hold_seconds": 60},
+            ", usually 3,",
+            ". Chance alone may do this up to 7.2 times a quarter.",
+        ),
+        (
+            {"chance": 0.24, "hold_seconds": 60},
+            ", usually 3,",
+            ". Chance alone does this at most once in 4.2 quarters.",
+        ),
+        ({"chance": 1e-30}, ", usually 3,", ". Chance alone does this less than once in 1,000 quarters."),
+        ({"chance": 0.0, "exceed": 0.127}, ", usually 3,", "; 13 % of all deals stay longer."),
+        ({"usual": None, "exceed": 0.127}, "", "; 13 % of all deals stay longer."),
         (
             {"usual": 8.2, "exceed": 0.15},
-            ". This stage is usually at 8.2, as 15 % of deals stay longer: the policy asks for more than the process"
+            "",
+            ". This stage is usually at 8.2, and 15 % of deals stay longer: the policy asks for more than the process"
             " can do.",
         ),
     ],
 )
-def test_what_is_usual_and_how_often_chance_does_it(fields: dict[str, Any], context: str) -> None:
-    assert text(**fields).sentence == f"12 deals have been in Proposal for more than 21 days{context}"
+def test_what_is_usual_and_how_often_chance_does_it(fields: dict[str, Any], usual: str, context: str) -> None:
+    assert text(**fields).sentence == f"12 deals{usual} have been in Proposal for more than 21 days{context}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"count": 1}, "1 deal, usually 7, is in Demo; the next stages need at least 4 there."),
+        ({"count": 0}, "No deal, usually 7, is in Demo; the next stages need at least 4 there."),
+        (
+            {"cleared": 3, "peak": 1},
+            "At the lowest, 1 deal, usually 7, was in Demo; the next stages need at least 4 there.",
+        ),
+    ],
+)
+def test_what_is_usual_is_beside_the_count_of_too_few_deals(fields: dict[str, Any], sentence: str) -> None:
+    assert text(kind="wip-low", stage="demo", threshold=4, usual=7.0, **fields).sentence == sentence
 
 
 def test_a_learned_limit_is_told_in_days_of_the_stage() -> None:

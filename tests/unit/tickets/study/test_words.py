@@ -19,7 +19,7 @@ from services.tickets.study.planning import MeasureOutlook, PlanOutline, outlook
 from services.tickets.study.trouble import TroubleWeeks
 from shared.contracts.measures import Column
 from shared.flow.statistics.columns import Chart
-from shared.flow.statistics.effect import Effect, SizeUnit
+from shared.flow.statistics.effect import Effect, Prediction, PredictionResult, SizeUnit
 from shared.flow.statistics.held_gain import Hold
 from shared.flow.statistics.interim_looks import ChangeLook
 from shared.flow.statistics.sealing import Ground
@@ -34,6 +34,7 @@ from shared.wording.studies import (
     hold_sentence,
     look_sentence,
     moved_note,
+    result_sentence,
     verdict_sentence,
 )
 from tests.support.problems import policy
@@ -252,3 +253,29 @@ def test_an_outlook_without_weeks_is_untestable() -> None:
 
     assert isinstance(found, MeasureOutlook)
     assert found.weeks == SealedWeeks((), ())
+
+
+@pytest.mark.parametrize(
+    ("result", "predicted", "names", "words"),
+    [
+        (
+            PredictionResult.HIT,
+            Prediction(3 * CALENDAR_DAY, SizeUnit.DIFFERENCE),
+            TIME,
+            "The prediction of 3 days held.",
+        ),
+        (PredictionResult.HIT, Prediction(Fraction(1, 5), SizeUnit.SHARE), TIME, "The prediction of 20 % held."),
+        (PredictionResult.HIT, Prediction(5, SizeUnit.DIFFERENCE), WIP, "The prediction of 5 deals held."),
+        (PredictionResult.HIT, None, WIP, "The prediction held."),
+        (
+            PredictionResult.WRONG_SIZE_LESS,
+            Prediction(5, SizeUnit.DIFFERENCE),
+            WIP,
+            "It got better, by less than predicted.",
+        ),
+    ],
+)
+def test_a_prediction_that_held_says_its_size(
+    result: PredictionResult, predicted: Prediction | None, names: StudyNames, words: str
+) -> None:
+    assert result_sentence(result, predicted, names) == words
