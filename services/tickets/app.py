@@ -255,8 +255,6 @@ def _fault_pages(context: PageContext, cord: CordPages) -> Mapping[Any, Any]:
             return faults.answer_of_status(status, error.headers if isinstance(error, HTTPException) else None)
         if is_cord(request):
             return cord.fault(status, "This page does not work like that", "Open the link of the cord again.")
-        if status == 413:
-            return context.error(413, "This form is too long", "Shorten the texts, and send it again.")
         if status == 404:
             return context.error(404, "There is no such page", "Check the address, or start at the list.")
         if status == 405:

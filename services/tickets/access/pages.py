@@ -87,8 +87,6 @@ class SignInPages:
             return RedirectResponse(f"/sign-in?{urlencode({'to': wanted})}", 303)
         if status == 401:
             return self.error(401, "Sign in first", "Your session has ended. Sign in, and send the form again.")
-        if status == 413:
-            return self.error(413, "This form is too long", "Shorten the texts, and send it again.")
         if current_visitor().is_signed_in and request.method in ("GET", "HEAD"):
             return self.error(403, "This page is not for your role", "Ask who runs Andon if you need it.")
         return self.error(403, "This was not done", "Your role does not allow it, or the page is old: load it anew.")

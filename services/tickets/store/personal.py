@@ -16,13 +16,17 @@ FROM account WHERE lower(email) = lower($1)
 _PARTS = {
     "sessions": "SELECT began_at, seen_at FROM session WHERE account = $1 ORDER BY began_at",
     "links": "SELECT expires_at FROM sign_in_link WHERE account = $1 ORDER BY expires_at",
+    "tokens": """
+        SELECT id AS number, name, role, made_at, expires_at, used_at FROM api_token WHERE account = $1 ORDER BY id
+    """,
+    "requests": "SELECT key, asked_at, status FROM api_answer WHERE account = $1 ORDER BY asked_at",
     "changes": "SELECT ticket, seq, change, at, reason FROM change WHERE account = $1 ORDER BY ticket, seq",
     "audit": """
         SELECT id AS number, at, event, account, detail FROM audit
         WHERE account = $1 OR detail -> 'changed' = to_jsonb($1) ORDER BY id
     """,
 }
-# Sessions and links go with it; changes of tickets stay, by nobody.
+# Sessions, links and tokens go with it; changes of tickets stay, by nobody.
 _FORGET = "DELETE FROM account WHERE lower(email) = lower($1) RETURNING id"
 
 
@@ -33,11 +37,11 @@ async def account(executor: Executor, email: str) -> Mapping[str, Any] | None:
 
 
 async def rows(executor: Executor, number: int) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-    """Sessions, links, changes of tickets and rows of the audit log that name an account by its number."""
+    """Sessions, links, tokens, changes of tickets and rows of the audit log that name an account by its number."""
     return {name: [dict(row) for row in await executor.fetch(sql, number)] for name, sql in _PARTS.items()}
 
 
 async def forget(executor: Executor, email: str) -> int | None:
-    """Remove an account with its sessions and links; its number, None: there is none."""
+    """Remove an account with its sessions, links and tokens; its number, None: there is none."""
     number: int | None = await executor.fetchval(_FORGET, email)
     return number
