@@ -60,7 +60,8 @@ async def test_a_dialogue_that_breaks_loses_no_mail_and_repeats_only_what_may_ha
     assert all(by_id[str(mail["Message-ID"])] == mail.as_bytes() for mail in mails.mails)
 
 
-@pytest.mark.parametrize("step", [SmtpStep.MAIL, SmtpStep.CONTENT])
+# Not within the content: where its end was sent before the client sees the break, it waits for an hour.
+@pytest.mark.parametrize("step", [SmtpStep.MAIL, SmtpStep.RCPT])
 async def test_a_problem_that_flaps_is_one_mail_per_span_through_breaks_and_two_replicas(
     pool: Pool,  # noqa: F811
     mails: Sink,  # noqa: F811
