@@ -42,6 +42,8 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+# First: a worker of xdist reads the groups in a hook of the same name, which would otherwise be called before this one.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for beginning, group in GROUPS.items():
