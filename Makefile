@@ -33,8 +33,8 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml tests/support/oidc_provider/pa
 	@$(BIN)/python requirements/install.py requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@mkdir -p $(VENV)/oidc && cp tests/support/oidc_provider/* $(VENV)/oidc; \
-	if command -v npm >/dev/null; then (cd $(VENV)/oidc && npm ci --silent --no-audit --no-fund); \
-		else echo "No npm: the tests of sign-in at an OpenID provider are skipped"; fi
+	(cd $(VENV)/oidc && npm ci --silent --no-audit --no-fund) \
+		|| echo "npm cannot install the OpenID provider: the tests of sign-in there are skipped"
 	touch $@ $(VENV)/.demo
 
 unit: $(VENV)/.dev ## run the unit tests: no servers, a tenth of the examples, nothing slow
