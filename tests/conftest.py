@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.testing
@@ -18,19 +19,10 @@ from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from tests.support import examples, outside
 from tests.support.databases import drop_database, drop_databases, migrated_database, new_database
+from tests.support.scheduling import GroupScheduling
 from tests.support.servers import kafka_address, postgres_dsn
 from tests.support.shared_server import shared
 
-# What one worker runs whole, by the beginning of its path: fixtures that cost more than their tests, and demos, which
-# would choose the same ports at the same time.
-GROUPS = {
-    "tests/browser": "browser",
-    "tests/integration/deploy": "deploy",
-    "tests/integration/detector/test_store.py": "store",
-    "tests/integration/postgres/test_report.py": "report",
-    "tests/system/test_demo_servers.py": "demo",
-    "tests/system/test_line.py": "demo",
-}
 _numbers = itertools.count(1)
 examples.register()
 # Typer builds the tree of all commands at each invocation, which takes longer than the command itself.
@@ -42,13 +34,9 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-# First: a worker of xdist reads the groups in a hook of the same name, which would otherwise be called before this one.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        for beginning, group in GROUPS.items():
-            if item.nodeid.startswith(beginning):
-                item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling | None:
+    return GroupScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 def pytest_collection_finish() -> None:
