@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from services.tickets.access.guard import MAX_BODY_BYTES, guard
+from services.tickets.access.guard import guard
 from services.tickets.access.parts import AccessParts
 from services.tickets.access.rules import RULES
 from services.tickets.api import faults
@@ -39,6 +39,7 @@ from services.tickets.store import tickets as ticket_store
 from services.tickets.study.loop import StudyLoop
 from services.tickets.study.student import Student
 from services.tickets.web.board_page import BoardPage
+from services.tickets.web.body_limit import BodyLimit
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
 from services.tickets.web.headers import KnownHosts, SafeHeaders
@@ -200,7 +201,7 @@ class Application(Starlette):
     """Its headers are on every answer, also where a fault is answered outside of all middleware."""
 
     def __init__(self, is_https: bool, **parts: Any) -> None:
-        super().__init__(**parts, max_body_size=MAX_BODY_BYTES)
+        super().__init__(**parts)
         self._is_https = is_https
         # Starlette would lead an address that ends in a slash to the host name of the request.
         self.router.redirect_slashes = False
@@ -239,6 +240,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         routes=routes,
         middleware=[
             Middleware(KnownHosts, hosts=hosts, are_machines_free=tickets.access.is_on_network),
+            Middleware(BodyLimit),
             Middleware(ReaderZone),
             tickets.access.middleware(handlers[TRANSIENT[0]]),
         ],

@@ -15,9 +15,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.tickets.access.roles import Role, Visitor, current_visitor
 from services.tickets.access.rules import EXPORTS
 
-# More than the longest plan has, each of its letters written as twelve bytes of a form. The application refuses longer
-# bodies of any kind.
-MAX_BODY_BYTES = 2 * 1024 * 1024
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 _SAFE = ("GET", "HEAD")
 _FORM = "application/x-www-form-urlencoded"
