@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, Route
 
 from tests.browser.company import Company
 
@@ -169,12 +169,19 @@ async def test_where_only_those_not_seen_are_shown_the_list_stays_right(company:
     await context.close()
 
 
+async def unless_refreshed(route: Route) -> None:
+    """Let a list grow old: it would refresh itself within ten seconds."""
+    is_refresh = route.request.method == "GET" and route.request.resource_type in ("fetch", "xhr")
+    await (route.abort() if is_refresh else route.continue_())
+
+
 async def test_a_list_that_is_old_says_what_became_of_the_ticket(company: Company, browser: Browser) -> None:
     number = company.numbers["stalled/new/demo"]
     context = await browser.new_context()
     first, second = await context.new_page(), await context.new_page()
     for page in (first, second):
         await page.goto(company.url)
+        await page.route("**/*", unless_refreshed)
     async with httpx.AsyncClient(base_url=company.url) as client:
         await client.post(f"/tickets/{number}/acknowledge", data={"version": "1"})
         await first.locator(f"#ticket-{number} button").click()
