@@ -18,7 +18,7 @@ WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "re
 # The rules that a colour can break: a scheme changes nothing else.
 COLOURS = WCAG | {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 # Width, scheme and rules of each look. Colours depend on the scheme alone, and take as long as all rules together.
-LOOKS = ((1280, "light", WCAG), (1280, "dark", COLOURS), (360, "light", WCAG))
+LOOKS = ((1280, "light", WCAG), (1280, "dark", COLOURS), (360, "light", WCAG), (360, "dark", COLOURS))
 # Texts of charts whose letters are smaller than 10.5 px on the screen, however far the drawing is drawn together.
 SMALL = """() => [...document.querySelectorAll('.chart text')].filter(text => {
         const on = text.getScreenCTM();
