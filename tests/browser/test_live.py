@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.browser.company import Company
 from tests.browser.conftest import seeded_company
@@ -107,6 +108,24 @@ async def test_a_service_that_does_not_answer_shows(company: Company, page: Page
 
     await page.unroute("**/tickets")
     await expect(page.locator("#offline")).to_be_hidden(timeout=WITHIN)
+
+
+async def test_an_answer_that_never_comes_holds_up_no_later_one(company: Company, page: Page) -> None:
+    await page.goto(f"{company.url}/pipelines")
+    asked = asyncio.Event()
+
+    async def leave_open(route: Route) -> None:
+        if asked.is_set():
+            await route.continue_()
+        asked.set()
+
+    await page.route("**/pipelines", leave_open)
+    async with asyncio.timeout(30):
+        await asked.wait()
+
+    await company.tell_now("aging", "new", "proposal", 48)
+
+    await expect(page.get_by_role("row", name="Proposal").get_by_text("48 now")).to_be_visible(timeout=WITHIN)
 
 
 async def test_without_scripts_nothing_asks_again(company: Company, browser: Browser) -> None:

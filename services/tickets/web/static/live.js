@@ -3,6 +3,8 @@
 // waits, focus and opened details are kept, and forms are in no such part.
 (() => {
   const EVERY = 3000;
+  // An answer that never comes would stop all later ones.
+  const GIVE_UP = 10000;
   const shown = new Map();
   let tag = null;
   let address = null;
@@ -52,7 +54,7 @@
       // Another list, after htmx or the back button, is no change of this one.
       if (address !== location.href) { address = location.href; tag = null; shown.clear(); }
       const headers = tag ? { "If-None-Match": tag } : {};
-      const answer = await fetch(address, { headers, cache: "no-store" });
+      const answer = await fetch(address, { headers, cache: "no-store", signal: AbortSignal.timeout(GIVE_UP) });
       document.getElementById("offline").hidden = answer.ok || answer.status === 304;
       if (answer.ok) {
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
