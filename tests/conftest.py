@@ -7,7 +7,7 @@ import itertools
 import secrets
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import typer.testing
 
+from services.demo.server import tail
 from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from tests.support import examples, outside
@@ -24,6 +25,7 @@ from tests.support.servers import kafka_address, postgres_dsn
 from tests.support.shared_server import shared
 
 _numbers = itertools.count(1)
+LOG_LINES = 30
 examples.register()
 # Typer builds the tree of all commands at each invocation, which takes longer than the command itself.
 typer.testing._get_command = cache(typer.testing._get_command)
@@ -43,6 +45,16 @@ def pytest_collection_finish() -> None:
     """Take the modules and tests out of the garbage collector's sight: it would walk them again and again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what the test's services logged: nobody can look it up on the machine that ran it."""
+    report = yield
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    if report.failed and isinstance(folder, Path):
+        report.sections += [(f"end of {log.name}", tail(log, LOG_LINES)) for log in sorted(folder.glob("*.log"))]
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

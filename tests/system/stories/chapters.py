@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -36,8 +37,20 @@ async def tell_all(browser: Browser, kafka: str, dsn: str, prefix: str, folder: 
     context.set_default_timeout(PATIENCE)
     async with replayed(kafka, dsn, prefix, folder) as company:
         visitors = [StoryVisitor(await context.new_page(), company.url, story, look) for story in STORIES]
-        await tell(company, [TELLERS[one.story.name](one, company) for one in visitors])
+        async with _pages_shown(visitors):
+            await tell(company, [TELLERS[one.story.name](one, company) for one in visitors])
     await context.close()
+
+
+@asynccontextmanager
+async def _pages_shown(visitors: Iterable[StoryVisitor]) -> AsyncIterator[None]:
+    """Add to an error what each page showed."""
+    try:
+        yield
+    except Exception as error:
+        for visitor in visitors:
+            error.add_note(f"{visitor.story.name} at {visitor.page.url}:\n{await visitor.page.inner_text('body')}")
+        raise
 
 
 async def tell(company: ReplayedCompany, stories: Iterable[Chapters]) -> None:
