@@ -16,7 +16,8 @@ from services.tickets.domain.faults import (
     TooLateError,
     UnconfirmedError,
 )
-from services.tickets.domain.plan import Plan, SealedGround, SealedPlan
+from services.tickets.domain.plan import Plan
+from services.tickets.domain.seal import SealedGround, SealedPlan
 from services.tickets.domain.ticket import Ticket, TicketStep
 from services.tickets.store import plans, tickets
 from services.tickets.store.plans import SavedDraft

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.tickets.domain.plan import SealedPlan
+from services.tickets.domain.seal import SealedPlan
 from services.tickets.domain.ticket import Ticket
 from services.tickets.store import plans
 from services.tickets.study.change_weeks import looks_of

@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
-from services.tickets.domain.plan import Countermeasure, Plan, Predicted, SealedGround, SealedPlan, SealedWeeks, Task
+from services.tickets.domain.plan import Countermeasure, Plan, Predicted, Task
+from services.tickets.domain.seal import SealedGround, SealedPlan, SealedWeeks
 from services.tickets.store import cord_links
 from services.tickets.store import now as now_store
 from services.tickets.store.waits import BEGUN_BY, ENDED_BY

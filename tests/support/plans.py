@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import Any
 
-from services.tickets.domain.plan import Countermeasure, Plan, Predicted, SealedGround, SealedPlan, SealedWeeks, Task
+from services.tickets.domain.plan import Countermeasure, Plan, Predicted, Task
+from services.tickets.domain.seal import SealedGround, SealedPlan, SealedWeeks
 from shared.contracts.measures import Column
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.effect import SizeUnit

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from aiokafka import ConsumerRecord
 
 from services.detector.evaluate.evaluator import Evaluator
-from services.detector.evaluate.refold import refold
+from services.detector.evaluate.renamed_stages import refold
 from services.detector.ingest.future_times import FutureCheck
 from services.detector.publish.handovers import HandoverPublisher
 from services.detector.publish.problems import ProblemPublisher

@@ -17,7 +17,7 @@ from services.tickets.api.models import (
     TicketSummary,
     TicketWhole,
 )
-from services.tickets.domain.plan import SealedPlan
+from services.tickets.domain.seal import SealedPlan
 from services.tickets.domain.ticket import Ticket
 from services.tickets.latest_count import LatestCount, counted_at, latest_counts, with_deals
 from services.tickets.plan_facts import measure_words, plan_facts

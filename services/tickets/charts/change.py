@@ -7,7 +7,7 @@ from statistics import median
 
 from services.tickets.charts.measure import MeasureScale
 from services.tickets.charts.spec import WeekGroups
-from services.tickets.domain.plan import SealedPlan
+from services.tickets.domain.seal import SealedPlan
 from services.tickets.store.weekly_points import ChartWeeks
 from services.tickets.study.change_weeks import weeks_around
 from shared.policy import Policy

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from services.tickets.domain.plan import SealedPlan, read_sealed
+from services.tickets.domain.seal import SealedPlan, read_sealed
 from services.tickets.store import cord_pulls
 from shared.contracts.problems import ProblemData
 from shared.contracts.tickets import CordFacts, StudyFacts, TicketState

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from services.tickets.domain.draft import PlanDraft
 from services.tickets.domain.faults import DraftChangedError
-from services.tickets.domain.plan import SealedPlan, read_sealed
+from services.tickets.domain.seal import SealedPlan, read_sealed
 from shared.postgres.pool import Connection, Executor
 
 _DRAFT = "SELECT data, version, saved_at FROM plan_draft WHERE ticket = $1"

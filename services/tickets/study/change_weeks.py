@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from services.tickets.domain.plan import SealedPlan
+from services.tickets.domain.seal import SealedPlan
 from shared.flow.statistics.interim_looks import look_weeks
 from shared.flow.statistics.weeks import Weeks
 from shared.runtime.instants import micros

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
-from services.tickets.domain.plan import SealedPlan
+from services.tickets.domain.seal import SealedPlan
 from services.tickets.domain.ticket import Ticket
 from services.tickets.store import plans
 from services.tickets.store.plans import SealedChange

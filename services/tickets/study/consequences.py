@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from services.tickets.domain.plan import SealedPlan
+from services.tickets.domain.seal import SealedPlan
 from services.tickets.domain.studying import conclude, follow_gain, resume_study
 from services.tickets.domain.ticket import Ticket, TicketStep, advance
 from services.tickets.study.change_weeks import ChangeWeeks

@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import cache
 from typing import NamedTuple
 
-from services.tickets.domain.plan import SealedPlan, SealedWeeks
+from services.tickets.domain.seal import SealedPlan, SealedWeeks
 from services.tickets.study.change_weeks import ChangeWeeks
 from services.tickets.study.known_weeks import RevisedChart
 from services.tickets.study.measures import is_higher_better

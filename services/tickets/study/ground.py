@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
 
-from services.tickets.domain.plan import Plan, SealedGround
+from services.tickets.domain.plan import Plan
+from services.tickets.domain.seal import SealedGround
 from services.tickets.domain.ticket import Ticket
 from services.tickets.store import revised_points
 from services.tickets.store.revised_points import LogCharts

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 
-from services.tickets.domain.plan import Plan, Predicted, SealedWeeks
+from services.tickets.domain.plan import Plan, Predicted
+from services.tickets.domain.seal import SealedWeeks
 from services.tickets.study.change_weeks import ChangeWeeks
 from services.tickets.study.evaluate import ground_of
 from services.tickets.study.known_weeks import ALL_KNOWN, RevisedChart

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from services.tickets.changes import TicketChanges
-from services.tickets.domain.plan import SealedPlan
+from services.tickets.domain.seal import SealedPlan
 from services.tickets.domain.ticket import Ticket, TicketStep
 from services.tickets.present import present
 from services.tickets.relocking import lock_chart, publish_relock

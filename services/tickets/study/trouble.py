@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NamedTuple
 
-from services.tickets.domain.plan import SealedOpening
+from services.tickets.domain.seal import SealedOpening
 from shared.contracts.problems import CauseClass, ProblemData
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.watched import LOOKS_A_QUARTER, pipeline_watches

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from services.tickets.charts import render
-from services.tickets.domain.plan import SealedPlan
+from services.tickets.domain.seal import SealedPlan
 from services.tickets.store.daily_points import Point, Series
 from services.tickets.store.tickets import TicketName
 from services.tickets.store.weekly_points import LastWeek

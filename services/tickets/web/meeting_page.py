@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from services.tickets.charts import render
-from services.tickets.domain.plan import SealedPlan
+from services.tickets.domain.seal import SealedPlan
 from services.tickets.domain.ticket import Ticket
 from services.tickets.latest_count import LatestCount, latest_counts, rule_series
 from services.tickets.store import daily_points, meeting, plans, stages, tickets, weekly_points

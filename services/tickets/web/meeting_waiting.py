@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from services.tickets.domain.plan import SealedPlan
+from services.tickets.domain.seal import SealedPlan
 from services.tickets.store import meeting, plans
 from services.tickets.store.meeting import WaitingTicket
 from services.tickets.study.change_weeks import looks_of

@@ -26,7 +26,7 @@ from services.tickets.domain.faults import (
     NotPossibleError,
     UnconfirmedError,
 )
-from services.tickets.domain.plan import SealedPlan
+from services.tickets.domain.seal import SealedPlan
 from services.tickets.domain.ticket import Ticket
 from services.tickets.plan_changes import DRAFTED, TicketWriter, terms_of
 from services.tickets.present import day_in, present

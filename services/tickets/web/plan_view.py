@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from services.tickets.domain.plan import SealedPlan, SealedWeeks
+from services.tickets.domain.seal import SealedPlan, SealedWeeks
 from services.tickets.domain.ticket import Ticket
 from services.tickets.plan_facts import measure_words
 from services.tickets.study.change_weeks import looks_of

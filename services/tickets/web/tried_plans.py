@@ -9,7 +9,7 @@ from typing import Any
 
 from services.tickets.charts.change import change_chart
 from services.tickets.charts.spec import WeekGroups
-from services.tickets.domain.plan import SealedPlan
+from services.tickets.domain.seal import SealedPlan
 from services.tickets.domain.ticket import Ticket
 from services.tickets.present import day_in
 from services.tickets.store import plans, studies, weekly_points

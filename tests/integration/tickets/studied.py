@@ -10,7 +10,7 @@ from typing import Any
 
 from services.tickets.changes import TicketChanges
 from services.tickets.domain.draft import DraftTask, PlanDraft
-from services.tickets.domain.plan import SealedGround
+from services.tickets.domain.seal import SealedGround
 from services.tickets.domain.ticket import Ticket
 from services.tickets.plan_changes import PlanChanges
 from services.tickets.present import clock_of

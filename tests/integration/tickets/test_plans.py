@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from services.tickets.api.actions import ACTIONS
-from services.tickets.domain.plan import read_sealed
 from services.tickets.domain.planning import DECISIONS
+from services.tickets.domain.seal import read_sealed
 from services.tickets.present import LogClock
 from shared.contracts.now import NowData, NowEvent
 from shared.contracts.problems import CauseClass, ProblemReason

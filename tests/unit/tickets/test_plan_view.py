@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.tickets.domain.plan import Predicted, SealedWeeks
+from services.tickets.domain.plan import Predicted
+from services.tickets.domain.seal import SealedWeeks
 from services.tickets.web import plan_words
 from services.tickets.web.plan_view import SealedView, sealed_view
 from shared.contracts.measures import Column

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from services.tickets.domain.plan import Countermeasure, Plan, Predicted, SealedGround, SealedPlan, SealedWeeks
+from services.tickets.domain.plan import Countermeasure, Plan, Predicted
+from services.tickets.domain.seal import SealedGround, SealedPlan, SealedWeeks
 from services.tickets.domain.ticket import Ticket
 from services.tickets.study.change_weeks import weeks_around
 from services.tickets.study.consequences import (

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from services.tickets.domain.plan import Countermeasure, Plan, Predicted, SealedGround, SealedPlan, SealedWeeks
+from services.tickets.domain.plan import Countermeasure, Plan, Predicted
+from services.tickets.domain.seal import SealedGround, SealedPlan, SealedWeeks
 from services.tickets.study.change_weeks import weeks_around
 from services.tickets.study.evaluate import StudyEvidence, evaluate
 from services.tickets.study.known_weeks import RevisedChart

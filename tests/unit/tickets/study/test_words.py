@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from services.tickets.domain.plan import Predicted, SealedWeeks
+from services.tickets.domain.plan import Predicted
+from services.tickets.domain.seal import SealedWeeks
 from services.tickets.study.change_weeks import ChangeWeeks, change_instant
 from services.tickets.study.ground import PlanGround
 from services.tickets.study.known_weeks import RevisedChart
