@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer.testing
@@ -20,7 +19,7 @@ from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from tests.support import examples, outside
 from tests.support.databases import drop_database, drop_databases, migrated_database, new_database
-from tests.support.scheduling import GroupScheduling
+from tests.support.scheduling import GroupScheduling, long_first
 from tests.support.servers import kafka_address, postgres_dsn
 from tests.support.shared_server import shared
 
@@ -37,8 +36,13 @@ def pytest_configure() -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling | None:
-    return GroupScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
+def pytest_xdist_make_scheduler(config: pytest.Config) -> GroupScheduling | None:
+    return GroupScheduling(config) if config.getvalue("dist") == "loadgroup" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        long_first(items)
 
 
 def pytest_collection_finish() -> None:
