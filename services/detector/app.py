@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from services.detector.evaluate.activity import Activity
+from services.detector.evaluate.activity import Activity, Turns
 from services.detector.evaluate.evaluator import Evaluator
 from services.detector.evaluate.loop import EvaluationLoop, EvaluationPass, Pace, WatermarkLoop
 from services.detector.evaluate.rebuild import follow_policy
@@ -38,6 +38,7 @@ from shared.contracts.topics import EVENTS, RELOCKS, STAGES
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageField
 from shared.kafka.access import KafkaAccess
+from shared.kafka.log_ends import LogEndsClient
 from shared.kafka.publisher import Publisher
 from shared.policy import load
 from shared.postgres.clock import DatabaseClock
@@ -76,7 +77,7 @@ class Detector:
         self.progress, self.dependencies = Progress(), dependencies_of("detector", settings, registry)
         self._metrics = DetectorMetrics(registry)
         self._clock = DatabaseClock(pool)
-        self._activity = Activity()
+        self._activity, self._advanced = Activity(), Activity()
         self._wakeups = Wakeups(pool, CHANNEL, self._activity.mark)
         self._relay = Relay(pool, Publisher(KafkaAccess.of(settings)), OutboxMetrics(registry), self.progress)
         self._consumed = ConsumerMetrics.of_topics(
@@ -102,7 +103,10 @@ class Detector:
             "andon-detector-relocks",
             PartProgress(self.progress, "relocks"),
         )
-        self._watermark = WatermarkLoop(pool, self._event_consumer, settings, self._activity, self._clock)
+        leaders = LogEndsClient(KafkaAccess.of(settings))
+        self._watermark = WatermarkLoop(
+            pool, self._event_consumer, leaders, settings, self._activity, self._advanced, self._clock
+        )
         self.evaluation = self._evaluation_loop(published)
 
     async def start(self) -> None:
@@ -136,8 +140,7 @@ class Detector:
         settings, ruleset = self._settings, self._ruleset
         evaluator = Evaluator(ruleset, ProblemPublisher(ruleset, settings.topic_prefix), settings.clock)
         pace = Pace(
-            self._activity,
-            settings.detector_pass_seconds,
+            Turns(self._advanced, settings.detector_pass_seconds),
             backlog=lambda: self._event_consumer.behind,
             small_backlog=settings.detector_batch,
         )

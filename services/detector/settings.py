@@ -22,4 +22,6 @@ class DetectorSettings(ServiceSettings):
     detector_workers: int = Field(
         4, ge=1, le=12, description="batches handled at once, each of other partitions and on a connection of its own"
     )
-    detector_pass_seconds: float = Field(0.1, gt=0, le=60, description="seconds between two evaluation passes")
+    detector_pass_seconds: float = Field(
+        0.02, gt=0, le=60, description="least seconds between two evaluation passes; longer where a pass takes long"
+    )

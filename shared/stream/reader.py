@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -23,7 +24,8 @@ from shared.runtime.log import logger
 from shared.runtime.retry import retry_forever
 
 _log = logger(__name__)
-POLL_MS = 20
+# Ends at once where records have come.
+POLL_MS = 100
 # Small fetches from each partition in turn: large ones from one partition would leave the other workers idle.
 FETCH_BYTES = 128 * 1024
 # How soon to find a recreated topic, and added partitions. Sooner than publishers: what they write to a new
@@ -78,16 +80,14 @@ class Reader:
         )
         self._subscriber: Any = self._subscribe()
         self._subscriber(self._receive)
-        # FastStream reports no poll that finds nothing, so each one is observed here.
-        self._get_records, self._subscriber.get_msg = self._subscriber.get_msg, self._observed_poll
+        # FastStream's own poll reports nothing that finds nothing, and sleeps afterwards, deaf to what comes.
+        self._subscriber.get_msg = self._observed_poll
 
     def _subscribe(self) -> Any:
         return self._broker.subscriber(
             *self._subscription.topics,
             batch=True,
             group_id=self._subscription.group,
-            max_records=self._subscription.max_records,
-            batch_timeout_ms=POLL_MS,
             fetch_max_wait_ms=100,
             max_partition_fetch_bytes=FETCH_BYTES,
             auto_offset_reset="earliest",
@@ -125,7 +125,8 @@ class Reader:
 
     async def _observed_poll(self, consumer: Any) -> tuple[ConsumerRecord, ...]:
         self.poll += 1
-        records: tuple[ConsumerRecord, ...] = await self._get_records(consumer)
+        found = await consumer.getmany(timeout_ms=POLL_MS, max_records=self._subscription.max_records)
+        records: tuple[ConsumerRecord, ...] = tuple(chain.from_iterable(found.values()))
         self._polled_at = time.monotonic()
         await self._callbacks.polled(partitions_of(records))
         return records

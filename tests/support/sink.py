@@ -19,16 +19,19 @@ from services.demo.ports import free_port
 class Sink:
     """`answer` says what the server answers to a mail; `on_mail` is called before it answers.
 
-    `answers`: what it answers to EHLO (and HELO), MAIL and RCPT instead of its acceptance. `answer_after`: seconds from
-    the content to its answer. `contents` counts the mails that arrived whole, accepted or not. `tls`: offer STARTTLS,
-    and ask for it.
+    `answers`: what it answers to EHLO (and HELO), MAIL, RCPT and RSET instead of its acceptance; `next_answers`: to the
+    next one only. `answer_after`: seconds from the content to its answer, `reset_after`: from RSET to its answer.
+    `quits` counts the clients that signed off, `contents` the mails that arrived whole, accepted or not. `tls`: offer
+    STARTTLS, and ask for it.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.port = free_port()
         self.tls = tls
         self.answers: dict[str, str] = {}
-        self.answer_after = 0.0
+        self.next_answers: dict[str, str] = {}
+        self.answer_after, self.reset_after = 0.0, 0.0
+        self.quits = 0
         self.contents = 0
         self.names: list[str] = []
         self.raw: list[bytes] = []
@@ -54,13 +57,22 @@ class Sink:
         self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
     ) -> str:
         envelope.mail_from = address
-        return self.answers.get("MAIL", "250 OK")
+        self._at_work = server
+        return self.next_answers.pop("MAIL", self.answers.get("MAIL", "250 OK"))
 
     async def handle_RCPT(  # noqa: N802 (aiosmtpd's name)
         self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
     ) -> str:
         envelope.rcpt_tos.append(address)
         return self.answers.get("RCPT", "250 OK")
+
+    async def handle_RSET(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 (aiosmtpd's name)
+        await asyncio.sleep(self.reset_after)
+        return self.next_answers.pop("RSET", self.answers.get("RSET", "250 OK"))
+
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 (aiosmtpd's name)
+        self.quits += 1
+        return "221 Bye"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 (aiosmtpd's name)
         self._at_work = server
@@ -80,8 +92,12 @@ class Sink:
         return [str(mail["Message-ID"]) for mail in self.mails]
 
     def hang_up(self) -> None:
-        """From `on_mail`: the line breaks before the answer."""
+        """The line of the last mail breaks; from `on_mail`: before its answer."""
         self._at_work.transport.abort()
+
+    def hang_up_soon(self) -> None:
+        """As `hang_up`, from a test."""
+        self._controller.loop.call_soon_threadsafe(self.hang_up)
 
     def start(self) -> None:
         self._controller = Controller(

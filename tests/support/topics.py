@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.support.waiting import eventually
@@ -10,13 +10,18 @@ from tests.support.waiting import eventually
 
 async def values_of(kafka: str, topic: str) -> list[bytes]:
     """All values that are on a topic, partition by partition."""
+    return [record.value for record in await records_of(kafka, topic)]
+
+
+async def records_of(kafka: str, topic: str) -> list[ConsumerRecord]:
+    """All records that are on a topic, partition by partition."""
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=kafka, auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()
     try:
-        ends, found = await consumer.end_offsets(list(consumer.assignment())), list[bytes]()
+        ends, found = await consumer.end_offsets(list(consumer.assignment())), list[ConsumerRecord]()
         while any([await consumer.position(partition) < end for partition, end in ends.items()]):
             for records in (await consumer.getmany(timeout_ms=100)).values():
-                found += [record.value for record in records]
+                found += records
         return found
     finally:
         await consumer.stop()

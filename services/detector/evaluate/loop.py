@@ -9,53 +9,89 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from services.detector.evaluate.activity import Activity
+from aiokafka import TopicPartition
+
+from services.detector.evaluate.activity import Activity, Turns
 from services.detector.evaluate.evaluator import Evaluator, PassResult
 from services.detector.metrics import DetectorMetrics
 from services.detector.settings import DetectorSettings
 from services.detector.store import evaluation, watermark
 from services.detector.store.stages import StageMapCache
 from shared.contracts.topics import EVENTS
+from shared.kafka.log_ends import LogEndsClient
 from shared.postgres.clock import DatabaseClock
 from shared.postgres.pool import TRANSIENT, Pool
 from shared.runtime.clock import Clock, ClockKind
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.stream.consumer import Consumer
+from shared.stream.log_ends import LogEnd
 
 _log = logger(__name__)
 PART = "evaluation"
-STANDING_SECONDS = 0.1
 CATCHING_UP_SECONDS = 10.0
+# How often to look whether a backlog is handled.
+BACKLOG_SECONDS = 0.1
 # While another replica evaluates: a watermark that stands still for longer shows that it is stuck.
 KEEPS_UP_SECONDS = 60.0
 
 
 class WatermarkLoop:
-    """Records how far this replica's partitions are read. One that is read to its end stands at now, also when idle."""
+    """Records how far this replica's partitions are read. One that is read to its end stands at now, also when idle.
+
+    Runs at once after a batch, here or in another replica, and marks `advanced` then. What the consumer's fetches show
+    is up to a fetch late, so it asks `leaders` then where the logs end.
+    """
 
     def __init__(
-        self, pool: Pool, consumer: Consumer, settings: DetectorSettings, activity: Activity, clock: DatabaseClock
+        self,
+        pool: Pool,
+        consumer: Consumer,
+        leaders: LogEndsClient,
+        settings: DetectorSettings,
+        activity: Activity,
+        advanced: Activity,
+        clock: DatabaseClock,
     ) -> None:
-        self._pool, self._consumer, self._activity, self._clock = pool, consumer, activity, clock
+        self._pool, self._consumer, self._leaders, self._clock = pool, consumer, leaders, clock
+        self._turns, self._advanced = Turns(activity), advanced
         self._topic = settings.topic(EVENTS)
 
     async def run(self) -> None:
         """Run until cancelled. Waits while the database is unavailable."""
-        while True:
-            try:
-                await self.run_once()
-            except TRANSIENT as error:
-                _log.warning("watermark not recorded: database unavailable", error=repr(error))
-            await self._activity.rest(STANDING_SECONDS)
+        try:
+            while True:
+                is_marked = self._turns.begin()
+                try:
+                    await self.run_once(ask=is_marked)
+                except TRANSIENT as error:
+                    _log.warning("watermark not recorded: database unavailable", error=repr(error))
+                if is_marked:
+                    self._advanced.mark()
+                await self._turns.rest()
+        finally:
+            await self._leaders.close()
 
-    async def run_once(self) -> None:
-        """Record once."""
-        standings = watermark.standings(self._consumer.log_ends(), self._consumer.handled, ahead=self._clock.ahead)
+    async def run_once(self, ask: bool = False) -> None:
+        """Record once. `ask`: where the logs end at this moment."""
+        ends = self._consumer.log_ends() | (await self._asked() if ask else {})
+        standings = watermark.standings(ends, self._consumer.handled, ahead=self._clock.ahead)
         partitions = self._consumer.partitions(self._topic)
         if standings or partitions:
             # The number each time: the database may have gone back to before it knew.
             await watermark.record(self._pool, standings, partitions)
+
+    async def _asked(self) -> dict[TopicPartition, LogEnd]:
+        """The partitions that are handled to the ends that their leaders give now.
+
+        A log that was made anew may end before what was handled of the one before: so the offsets must be equal.
+        """
+        asked_ms = int(time.time() * 1000)
+        ends = await self._leaders.ends(self._consumer.handled.keys())
+        handled = self._consumer.handled
+        return {
+            tp: LogEnd(end, asked_ms) for tp, end in ends.items() if tp in handled and handled[tp].next_offset == end
+        }
 
 
 class PassOutcome(NamedTuple):
@@ -88,24 +124,27 @@ class EvaluationPass:
 
 @dataclass(frozen=True)
 class Pace:
-    """When the next pass starts: after `seconds`, less often while idle, and later while a backlog is handled.
+    """When the next pass starts: after the rest of `turns`, and later while a backlog is handled.
 
     `backlog` counts the records that this replica has still to handle, which would change what is found; up to
     `small_backlog` of them delay nothing.
     """
 
-    activity: Activity
-    seconds: float
+    turns: Turns
     backlog: Callable[[], int]
     small_backlog: int
 
+    def begin(self) -> None:
+        """A pass begins."""
+        self.turns.begin()
+
     async def rest(self, beat: Callable[[], None]) -> None:
         """Wait for the next pass; calls `beat` while a backlog delays it."""
-        await self.activity.rest(self.seconds)
+        await self.turns.rest()
         until = time.monotonic() + CATCHING_UP_SECONDS
         while self.backlog() > self.small_backlog and time.monotonic() < until:
             beat()
-            await asyncio.sleep(self.seconds)
+            await asyncio.sleep(BACKLOG_SECONDS)
 
 
 class EvaluationLoop:
@@ -128,6 +167,7 @@ class EvaluationLoop:
         """Run until cancelled. Waits while the database is unavailable."""
         self._progress.expect(PART, 60)
         while True:
+            self._pace.begin()
             try:
                 await self.run_once()
             except TRANSIENT as error:

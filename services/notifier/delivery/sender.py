@@ -85,6 +85,7 @@ class Sender:
             mails, status = await self._queue.claim(self._clock.now(), CLAIM_LIMIT)
             await self._send_all(deque(mails))
             await self._report_outage()
+            await self._server.end_idle()
         except TRANSIENT as error:
             _log.warning("mails wait: database unavailable", error=repr(error))
             return POLL_SECONDS
