@@ -93,7 +93,7 @@ async def build(settings: AnalystSettings) -> AsyncIterator[Service]:
     """Connect and wire the parts."""
     policy = load(settings.policy)
     pool = await open_pool(settings.dsn, "analysis")
-    registry = new_registry()
+    registry = new_registry(settings.revision)
     await follow_policy(pool, policy)
     analyst = Analyst(settings, policy, pool, registry)
     yield Service(Starlette(routes=health_routes(analyst.progress, analyst.dependencies, registry)), analyst.loops())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import Annotated
 
 import typer
@@ -29,15 +28,16 @@ from services.cli.commands import (
     verify,
 )
 from services.cli.errors import AndonCommands
+from shared.runtime.version import product_version
 
 TRY, SETUP, SERVICES = "Try it", "Set up", "Services"
 HISTORY, OPERATE = "Load history", "Operate"
 
 
 def print_version(wanted: bool) -> None:
-    """Print the version of the installed package, and exit, if it is wanted."""
+    """Print the version, and exit, if it is wanted."""
     if wanted:
-        typer.echo(f"andon {metadata.version('andon')}")
+        typer.echo(f"andon {product_version()}")
         raise typer.Exit
 
 

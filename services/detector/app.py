@@ -238,7 +238,7 @@ async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
     """Connect and wire the parts."""
     ruleset = Ruleset(load(settings.policy))
     pool = await open_flow(settings.dsn, max_size=settings.detector_workers + OTHER_CONNECTIONS)
-    registry = new_registry()
+    registry = new_registry(settings.revision)
     await follow_policy(pool, ruleset, settings)
     detector = Detector(settings, ruleset, pool, registry)
     await detector.start()

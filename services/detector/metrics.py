@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shared.contracts.dead import DeadReason
 from shared.contracts.problems import ProblemReason
@@ -20,6 +20,8 @@ class DetectorMetrics:
         self._count_events(registry)
         self._time_passes(registry)
         self._show_stages(registry)
+        self._describe_stages(registry)
+        self._show_sources(registry)
 
     def _count_events(self, registry: CollectorRegistry) -> None:
         events = Counter(
@@ -97,6 +99,37 @@ class DetectorMetrics:
             "andon_flow_open_problems",
             "Problems that are open now, by kind and by mode of their rule. Of the system: aggregate by max.",
             ("kind", "mode"),
+            registry=registry,
+        )
+
+    def _describe_stages(self, registry: CollectorRegistry) -> None:
+        self.stage_info = Gauge(
+            "andon_stage_info",
+            "1; the names and the position of an open stage of the policy, to join to other metrics. "
+            "Of the system: aggregate by max.",
+            (*STAGE, "pipeline_name", "stage_name", "position"),
+            registry=registry,
+        )
+        self.limit = Gauge(
+            "andon_flow_limit",
+            "The limit of a rule: deals (wip-high, wip-low), or the age in seconds on the stage's clock "
+            "(aging, stalled). Of the system: aggregate by max.",
+            (*STAGE, "kind"),
+            registry=registry,
+        )
+        self.unknown_deals = MeasuredGauge(
+            "andon_flow_unknown_stage_deals",
+            "Deals now in a stage that the policy does not have; of the 20 such stages with most deals. "
+            "Of the system: aggregate by max.",
+            STAGE,
+            registry=registry,
+        )
+
+    def _show_sources(self, registry: CollectorRegistry) -> None:
+        self.source_last_event = MeasuredGauge(
+            "andon_source_last_event_timestamp_seconds",
+            "When the last event of a source was received, whichever replica took it. Of the system: aggregate by max.",
+            ("source",),
             registry=registry,
         )
 

@@ -141,7 +141,7 @@ async def build(settings: EnricherSettings) -> AsyncIterator[Service]:
     """Read the sources, connect and put the parts together."""
     sources = known_sources(settings)
     pool = await open_pool(settings.dsn, "crm")
-    registry = new_registry()
+    registry = new_registry(settings.revision)
     enricher = Enricher(settings, sources, pool, registry)
     await enricher.start()
     routes = health_routes(enricher.progress, enricher.dependencies, registry)

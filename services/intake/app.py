@@ -29,7 +29,7 @@ from shared.runtime.service import main as run_service
 async def build(settings: IntakeSettings) -> AsyncIterator[Service]:
     """Read the sources file and wire the service."""
     sources = load(settings.sources)
-    registry, progress = new_registry(), Progress()
+    registry, progress = new_registry(settings.revision), Progress()
     metrics = IntakeMetrics(registry, sources)
     publisher = Publisher(KafkaAccess.of(settings), settings.intake_deadline_seconds, metrics.publish_seconds.observe)
     delivery = Delivery(publisher, metrics, progress)

@@ -101,7 +101,8 @@ class Ingest:
             else:
                 source.verify(request)
         except Unauthenticated as error:
-            return self._refused(source, error)
+            return self._refused(source, request, error)
+        self._metrics.record_genuine(source.name, request.received_at)
         # Only genuine requests count: nobody else can use up the rate limit.
         if wait := self._limits[source.name].acquire():
             return _throttled(source, wait)
@@ -117,11 +118,11 @@ class Ingest:
             return problem(503, "the events could not be stored; send the request again", RETRY_AFTER)
         if result.described:
             self._descriptions.remember(source.name, parsed)
-        reply = self._accepted(source.name, result, request)
+        reply = self._accepted(source.name, result)
         return reply if source.success_reply is None else source.success_reply
 
-    def _refused(self, source: Source, error: Unauthenticated) -> Reply:
-        self._metrics.refused.labels(source.name, error.reason.value).inc()
+    def _refused(self, source: Source, request: Request, error: Unauthenticated) -> Reply:
+        self._metrics.count_refusal(source.name, error.reason.value, request.received_at)
         if count := self._refusals[source.name].count():
             _log.warning("requests refused", source=source.name, count=count, last=error.reason.value)
         return problem(error.status, str(error))
@@ -131,9 +132,9 @@ class Ingest:
         parsed = self._descriptions.without_repeats(source.name, translate_request(source, request))
         return parsed, to_messages(source.name, parsed, request.received_at, self._prefix)
 
-    def _accepted(self, source: str, result: TranslationResult, request: Request) -> Reply:
+    def _accepted(self, source: str, result: TranslationResult) -> Reply:
         counts = result.counts
-        self._metrics.count_parts(source, counts, request.received_at)
+        self._metrics.count_parts(source, counts)
         if result.accepted and not result.invalid and not result.ignored and not result.left_out:
             # The usual case.
             return ACCEPTED

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from shared.connectors.base.source import RefusalReason
 from shared.contracts.dead import DeadReason
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 RESULTS = ("accepted", "described", "ignored", "dead")
-STATUSES = (202, 401, 413, 415, 503)
+# Requests refused in a row after which a source is taken to have a wrong secret: RequestsRefused in the alert rules.
+REFUSALS = 3
+STATUSES = (202, 401, 413, 415, 429, 503)
 
 
 class IntakeMetrics:
@@ -76,9 +80,17 @@ class IntakeMetrics:
         )
 
     def _show_state(self, registry: CollectorRegistry) -> None:
-        self.last_event = Gauge(
-            "andon_intake_last_event_timestamp_seconds",
-            "time of the last event of a source; 0: none since the start. Of a replica: aggregate by max.",
+        self.last_genuine = Gauge(
+            "andon_intake_last_genuine_timestamp_seconds",
+            "when a request of a source last passed its check; 0: none since the start. "
+            "Of a replica: aggregate by max.",
+            ["source"],
+            registry=registry,
+        )
+        self.third_last_refusal = Gauge(
+            "andon_intake_third_last_refusal_timestamp_seconds",
+            "when the last but two of the refused requests of a source came; 0: fewer than three since the start. "
+            "Of a replica: aggregate by max.",
             ["source"],
             registry=registry,
         )
@@ -92,9 +104,13 @@ class IntakeMetrics:
         # Looking up a labelled child costs more than counting, so the common ones are cached.
         self._replies = {(s, status): self.requests.labels(s, status) for s in sources for status in STATUSES}
         self._results = {(s, result): self.events.labels(s, result) for s in sources for result in RESULTS}
-        self._last: dict[str, datetime] = {}
+        self._genuine: dict[str, datetime] = {}
+        self._refusals = {source: deque[datetime](maxlen=REFUSALS) for source in sources}
         for source in sources:
-            self.last_event.labels(source).set_function(partial(self._last_event, source))
+            self.last_genuine.labels(source).set_function(partial(self._last_genuine, source))
+            self.third_last_refusal.labels(source).set_function(partial(self._third_last_refusal, source))
+            for refusal in RefusalReason:
+                self.refused.labels(source, refusal.value)
             for reason in (DeadReason.UNTRANSLATABLE, DeadReason.NOT_JSON, DeadReason.IN_THE_FUTURE):
                 self.failures.labels(source, reason.value)
 
@@ -102,13 +118,26 @@ class IntakeMetrics:
         """Count one answered request."""
         (self._replies.get((source, status)) or self.requests.labels(source, status)).inc()
 
-    def count_parts(self, source: str, counts: Mapping[str, int], at: datetime) -> None:
+    def count_parts(self, source: str, counts: Mapping[str, int]) -> None:
         """Count the parts of one request by result."""
         for result, count in counts.items():
             if count:
                 self._results[source, result].inc(count)
-        self._last[source] = at
 
-    def _last_event(self, source: str) -> float:
+    def record_genuine(self, source: str, at: datetime) -> None:
+        """A request of the source has passed its check."""
+        self._genuine[source] = at
+
+    def count_refusal(self, source: str, reason: str, at: datetime) -> None:
+        """Count a request that did not."""
+        self.refused.labels(source, reason).inc()
+        self._refusals[source].append(at)
+
+    def _last_genuine(self, source: str) -> float:
         """Seconds since 1970; 0: none yet."""
-        return self._last[source].timestamp() if source in self._last else 0.0
+        return self._genuine[source].timestamp() if source in self._genuine else 0.0
+
+    def _third_last_refusal(self, source: str) -> float:
+        """Seconds since 1970; 0: there were fewer."""
+        times = self._refusals[source]
+        return times[0].timestamp() if len(times) == REFUSALS else 0.0

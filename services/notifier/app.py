@@ -178,7 +178,7 @@ async def build(settings: NotifierSettings) -> AsyncIterator[Service]:
     if settings.takes_returned_mails and not settings.notifier_bounce_domain:
         _log.warning("no mail is returned to the bounce port or mailbox: set ANDON_NOTIFIER_BOUNCE_DOMAIN, too")
     pool = await open_pool(settings.dsn, "notices")
-    registry = new_registry()
+    registry = new_registry(settings.revision)
     links = Links(await signing_key(pool), settings.notifier_url, settings.notifier_bounce_domain)
     notifier = Notifier(settings, pool, registry, links)
     pages = PreferencePages(notifier.preferences).routes()

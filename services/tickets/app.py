@@ -278,7 +278,7 @@ def _fault_pages(context: PageContext, cord: CordPages) -> Mapping[Any, Any]:
 async def build(settings: TicketsSettings) -> AsyncIterator[Service]:
     """Connect and put the parts together."""
     pool = await open_pool(settings.dsn, "tickets")
-    registry = new_registry()
+    registry = new_registry(settings.revision)
     tickets = Tickets(settings, pool, registry)
     yield Service(application(tickets, pool, registry, settings.hosts), tickets.loops())
     await pool.close()

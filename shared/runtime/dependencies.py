@@ -27,9 +27,17 @@ class Dependencies:
         self._up = Gauge(
             "andon_dependency_up",
             "1 if this server answers, 0 if it does not. Of a replica: aggregate by min.",
-            ["dependency"],
+            ["to"],
             registry=registry,
         )
+        self._last_ok = Gauge(
+            "andon_dependency_last_ok_timestamp_seconds",
+            "When this server last answered; 0: never since the start. Of a replica: aggregate by max.",
+            ["to"],
+            registry=registry,
+        )
+        for name in probes:
+            self._last_ok.labels(name.lower())
 
     def unavailable(self) -> dict[str, str]:
         """The servers that do not answer, each with the reason."""
@@ -47,6 +55,8 @@ class Dependencies:
     def _record(self, name: str, fault: str | None) -> None:
         before, self._faults[name] = self._faults[name], fault
         self._up.labels(name.lower()).set(fault is None)
+        if fault is None:
+            self._last_ok.labels(name.lower()).set_to_current_time()
         if fault is not None and before in (None, NOT_ASKED):
             _log.warning("server unavailable", server=name, reason=fault)
         elif fault is None and before not in (None, NOT_ASKED):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from shared.runtime.log import logger
 
@@ -43,6 +46,13 @@ class Progress:
                 self._dump(loop)
         return late
 
+    def ready(self) -> dict[str, bool]:
+        """Every loop, and whether it makes progress."""
+        now = self._monotonic()
+        return {
+            loop: loop in self._beats and now - self._beats[loop] <= within for loop, within in self._within.items()
+        }
+
     def _dump(self, loop: str) -> None:
         """Log the stacks of all tasks, once per stuck loop."""
         if loop in self._reported:
@@ -50,6 +60,24 @@ class Progress:
         self._reported.add(loop)
         stacks = {t.get_name(): "".join(traceback.format_list(_stack(t))) for t in asyncio.all_tasks()}
         _log.error("loop is stuck", loop=loop, tasks=stacks)
+
+
+class LoopReady(Collector):
+    """The progress of each loop as a metric."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """One sample for each loop."""
+        family = GaugeMetricFamily(
+            "andon_loop_ready",
+            "1 while this loop of the service makes progress, 0 if it is stuck. Of a replica: aggregate by min.",
+            labels=("loop",),
+        )
+        for loop, is_ready in self._progress.ready().items():
+            family.add_metric((loop,), is_ready)
+        return [family]
 
 
 class PartProgress(Progress):

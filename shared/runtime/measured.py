@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from weakref import WeakKeyDictionary
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
@@ -34,12 +35,14 @@ class MeasuredGauge(Collector):
         self._fresh_seconds, self._clock = fresh_seconds, clock
         self._samples: dict[tuple[str, ...], tuple[float, float]] = {}
         registry.register(self)
+        self._times = _times_of(registry)
 
     def set(self, value: float, *labels: str) -> None:
         """Set the sample of these label values, which stand in the order of the names."""
         if len(labels) != len(self._labels):
             raise ValueError(f"{self._name} has the labels {self._labels}, not values {labels}")
         self._samples[labels] = (float(value), self._clock())
+        self._times.measured(self._name)
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """The name and help, without samples: the registry refuses a second metric of this name."""
@@ -55,3 +58,36 @@ class MeasuredGauge(Collector):
 
     def _family(self) -> GaugeMetricFamily:
         return GaugeMetricFamily(self._name, self._documentation, labels=self._labels)
+
+
+class MeasuredTimes(Collector):
+    """When each measured gauge of a registry was last set. It keeps its samples: they say since when one is missing."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, float] = {}
+
+    def measured(self, what: str) -> None:
+        """The gauge `what` was set now."""
+        self._at[what] = time.time()
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """One sample for each gauge that was ever set."""
+        family = GaugeMetricFamily(
+            "andon_measured_timestamp_seconds",
+            "When this gauge was last measured; without a sample: never. Of a replica: aggregate by max.",
+            labels=("what",),
+        )
+        for what, at in list(self._at.items()):
+            family.add_metric((what,), at)
+        return [family]
+
+
+_REGISTRIES: WeakKeyDictionary[CollectorRegistry, MeasuredTimes] = WeakKeyDictionary()
+
+
+def _times_of(registry: CollectorRegistry) -> MeasuredTimes:
+    """The times of this registry, registered with its first gauge."""
+    if registry not in _REGISTRIES:
+        _REGISTRIES[registry] = MeasuredTimes()
+        registry.register(_REGISTRIES[registry])
+    return _REGISTRIES[registry]

@@ -19,6 +19,7 @@ import uvloop
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
+    Gauge,
     GCCollector,
     PlatformCollector,
     ProcessCollector,
@@ -30,10 +31,11 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from shared.runtime.dependencies import Dependencies
-from shared.runtime.health import Progress
+from shared.runtime.health import LoopReady, Progress
 from shared.runtime.http_limits import LimitedHttpProtocol
 from shared.runtime.log import configure, logger
 from shared.runtime.settings import ServiceSettings, SettingsError
+from shared.runtime.version import product_version
 from shared.runtime.yaml_file import FaultsError
 
 _log = logger(__name__)
@@ -66,12 +68,18 @@ class Service:
 Build = Callable[[], AbstractAsyncContextManager[Service]]
 
 
-def new_registry() -> CollectorRegistry:
-    """A registry for one service, with the metrics of its process."""
+def new_registry(revision: str) -> CollectorRegistry:
+    """A registry for one service, with the metrics of its process and its build. `revision`: of the source."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
+    Gauge(
+        "andon_build_info",
+        "1; the version that runs, and the revision of its source. Of a replica: aggregate by max.",
+        ["version", "revision"],
+        registry=registry,
+    ).labels(product_version(), revision).set(1)
     return registry
 
 
@@ -100,6 +108,7 @@ def health_routes(progress: Progress, dependencies: Dependencies, registry: Coll
         content = {"ready": is_ready, "stuck": stuck, "unavailable": unavailable}
         return JSONResponse(content, status_code=200 if is_ready else 503)
 
+    registry.register(LoopReady(progress))
     latest = _LatestMetrics(registry)
 
     async def metrics(request: Request) -> Response:

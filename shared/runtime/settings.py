@@ -71,6 +71,7 @@ class ServiceSettings(BaseSettings):
     host: str = Field("127.0.0.1", description="address that the HTTP server listens on")
     port: int = Field(8080, ge=0, le=65535, description="port that the HTTP server listens on")
     replica: str = Field(default_factory=socket.gethostname, description="name of this replica, unique per service")
+    revision: str = Field("", description="revision of the source, shown by `andon_build_info`; images set it")
     topic_prefix: str = Field("", description="prefix of every topic name, to share one Kafka")
 
     @field_validator("kafka_ca")

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from services.detector.metrics import DetectorMetrics
 from services.detector.publish.ages import DAYS_AT_ONCE, AgePublisher
 from services.detector.publish.daily_measures import MeasurePublisher
-from services.detector.publish.gauges import refresh_gauges
+from services.detector.publish.gauges import describe_stages, refresh_gauges
 from services.detector.publish.now import NowPublisher
 from services.detector.publish.receipts import ReceiptPublisher
 from services.detector.publish.stages import StageStatusPublisher
@@ -138,6 +138,7 @@ class PresentLoop:
         self._published, self._clock_kind = published, settings.clock
         self._stages = StageStatusPublisher(ruleset.policy, settings.topic_prefix)
         self._woken = asyncio.Event()
+        describe_stages(ruleset, metrics)
 
     def wake(self) -> None:
         """Stages were described: run again now."""

@@ -15,8 +15,11 @@ class Way(StrEnum):
     IMAP = "imap"
 
 
+REFUSALS = ("busy", "too-often", "no-cord", "no-text", "automatic")
+
+
 class CordMetrics:
-    """Pulls, and what was refused."""
+    """Pulls, and what was refused. Every label exists from the start, so that zero shows."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.pulls = Counter(
@@ -36,3 +39,7 @@ class CordMetrics:
             "looks into the mailbox of the cords that failed. Of a replica: aggregate by sum.",
             registry=registry,
         )
+        for way in Way:
+            self.pulls.labels(way.value)
+        for reason in REFUSALS:
+            self.refused.labels(reason)

@@ -33,7 +33,7 @@ MEASURED = {
 }
 OUTBOX = {"andon_outbox_depth", "andon_outbox_oldest_seconds", "andon_outbox_refused"}
 EXPECTED = {(service, name) for service, names in MEASURED.items() for name in names | OUTBOX}
-POSTGRES_DOWN = 'andon_dependency_up{dependency="postgres"} 0.0'
+POSTGRES_DOWN = 'andon_dependency_up{to="postgres"} 0.0'
 _SAMPLE = re.compile(r"^(andon_\w+)[ {]", re.MULTILINE)
 
 

@@ -126,3 +126,38 @@ def test_no_record_of_a_request_is_larger_than_kafka_takes() -> None:
 
     assert b"".join(record.value for record in records) == request.body
     assert all(len(r.value) + sum(len(n) + len(v) for n, v in r.headers) < 1_000_000 for r in records)
+
+
+async def test_three_refused_requests_in_a_row_show_and_a_genuine_one_is_newer() -> None:
+    registry, taken = CollectorRegistry(), RecordedDelivery()
+    delivery: Any = taken
+    ingest = Ingest(
+        {"acme": source("cloudevents"), "other": source("cloudevents", "other")},
+        delivery,
+        IntakeMetrics(registry, ["acme", "other"]),
+        "",
+        MemoryBudget(2**25),
+    )
+    transport = httpx.ASGITransport(IngestEndpoint(ingest.answer, Starlette()))
+
+    def shown(name: str, of: str = "acme") -> float:
+        return registry.get_sample_value(f"andon_intake_{name}_timestamp_seconds", {"source": of}) or 0
+
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+
+        async def send(token: str) -> int:
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/cloudevents+json"}
+            return (await client.post("/v1/ingest/acme", content=b"{}", headers=headers)).status_code
+
+        assert [await send("wrong"), await send("wrong"), shown("third_last_refusal")] == [401, 401, 0]
+        assert await send("wrong") == 401
+        first = shown("third_last_refusal")
+        assert first > shown("last_genuine") == 0
+        assert await send(TOKEN) == 202
+        assert shown("last_genuine") >= first
+        assert await send("wrong") == 401
+        assert shown("third_last_refusal") <= shown("last_genuine"), "one wrong request among genuine ones"
+
+    assert shown("third_last_refusal", "other") == shown("last_genuine", "other") == 0
+    refused = {"source": "other", "reason": "wrong-signature"}
+    assert registry.get_sample_value("andon_intake_refusals_total", refused) == 0, "zero shows from the start"

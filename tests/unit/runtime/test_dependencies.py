@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -98,15 +99,24 @@ async def test_readiness_and_the_metric_follow_a_server(monkeypatch: pytest.Monk
     client = httpx.AsyncClient(transport=httpx.ASGITransport(Starlette(routes=routes)), base_url="http://andon")
 
     async def state() -> tuple[int, float | None]:
-        up = registry.get_sample_value("andon_dependency_up", {"dependency": "kafka"})
+        up = registry.get_sample_value("andon_dependency_up", {"to": "kafka"})
         return (await client.get("/readyz")).status_code, up
 
+    def last_ok() -> float | None:
+        return registry.get_sample_value("andon_dependency_last_ok_timestamp_seconds", {"to": "kafka"})
+
     assert await state() == (503, None), "not asked yet"
+    assert last_ok() == 0, "never yet"
     running = asyncio.ensure_future(asked.run())
     await eventually(state, lambda found: found == (200, 1))
     answers = False
     await eventually(state, lambda found: found == (503, 0))
     assert (await client.get("/readyz")).json()["unavailable"] == {"Kafka": "nothing listens there"}
+    answered = last_ok()
+    assert answered is not None
+    assert abs(answered - time.time()) < 600
+    await asyncio.sleep(0.05)
+    assert last_ok() == answered, "it stands still while the server is unavailable"
     answers = True
     await eventually(state, lambda found: found == (200, 1))
     running.cancel()

@@ -69,3 +69,22 @@ def test_a_name_is_registered_once() -> None:
 
     with pytest.raises(ValueError, match="Duplicated"):
         gauge(registry, ManualClock())
+
+
+def test_the_time_of_the_last_measurement_stays_when_the_sample_goes() -> None:
+    registry, watch = CollectorRegistry(), ManualClock()
+    deals = gauge(registry, watch)
+    other = MeasuredGauge("other", "Others.", registry=registry)
+
+    def measured(what: str) -> float | None:
+        return registry.get_sample_value("andon_measured_timestamp_seconds", {"what": what})
+
+    assert measured("deals") is None
+    deals.set(1, "new", "won")
+    at = measured("deals")
+    watch.now += 3600
+    assert registry.get_sample_value("deals", DEALS) is None
+    assert measured("deals") == at is not None
+    assert measured("other") is None
+    other.set(1)
+    assert measured("other") is not None

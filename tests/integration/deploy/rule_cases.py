@@ -1,0 +1,205 @@
+"""For each alert: a value just below its bound, one above, when it fires, and when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+SERVICES = ("intake", "detector", "analyst", "enricher", "tickets", "notifier")
+DAY = 1440
+
+
+@dataclass(frozen=True)
+class RuleCase:
+    """`series` go through `below` and `above`, each of `part` minutes, and `after`; `steady` go their own way.
+
+    A value is as promtool writes it: `5` stands, `0+1` grows by 1 a step, `_` is no sample. A step is `step` minutes.
+    `waits`: minutes from the first value above until the alert fires; `stays`: minutes that it goes on after the last
+    one. `labels`: of the alert.
+    """
+
+    series: Sequence[str]
+    below: str
+    above: str
+    waits: int
+    stays: int = 0
+    after: str | None = None
+    part: int = 60
+    step: int = 1
+    labels: Mapping[str, str] = field(default_factory=dict)
+    steady: Mapping[str, str] = field(default_factory=dict)
+
+    def input_series(self) -> list[dict[str, str]]:
+        """For `promtool test rules`."""
+        part, last = self.part // self.step, self.stays // self.step + 10
+        parts = [_values(self.below, part), _values(self.above, part), _values(self.after or self.below, last)]
+        moving = {name: " ".join(parts) for name in self.series}
+        standing = {name: _values(value, 2 * part + last) for name, value in self.steady.items()}
+        return [{"series": name, "values": values} for name, values in (moving | standing).items()]
+
+    def firing(self) -> list[tuple[int, bool]]:
+        """Whether it fires at these minutes."""
+        begin, end = self.part, 2 * self.part
+        return [
+            (begin - self.step, False),
+            (begin + self.waits - self.step, False),
+            (begin + self.waits, True),
+            (end + self.stays - self.step, True),
+            (end + self.stays + self.step, False),
+        ]
+
+
+def _values(value: str, minutes: int) -> str:
+    if "x" in value:
+        return value
+    return f"_x{minutes}" if value == "_" else f"{value}x{minutes - 1}"
+
+
+def pair(name: str, labels: str = "") -> list[str]:
+    """The series of two replicas."""
+    return [f'{name}{{instance="{one}"{"," if labels else ""}{labels}}}' for one in ("a", "b")]
+
+
+def _up(service: str, instance: str = "a") -> str:
+    return f'up{{job="andon",service="{service}",instance="{instance}"}}'
+
+
+_OTHERS = {_up(service): "1" for service in SERVICES if service != "detector"}
+_DETECTOR = {"service": "detector"}
+_LOOP = 'service="tickets",loop="relay"'
+_READS = 'service="detector",topic="pipeline.events"'
+_DELAY = "andon_detector_judgement_delay_seconds"
+_DISK = 'fstype="ext4",mountpoint="/data",instance="a"'
+_FREE, _SIZE = f"node_filesystem_avail_bytes{{{_DISK}}}", {f"node_filesystem_size_bytes{{{_DISK}}}": "1000"}
+_REFUSED = "andon_intake_third_last_refusal_timestamp_seconds"
+_GENUINE = "andon_intake_last_genuine_timestamp_seconds"
+_HEARD = "andon_source_last_event_timestamp_seconds"
+_CRM = 'source="crm"'
+# The last genuine request came before, and the next one when the alert is to end.
+_REPAIRED = "7000x119 7002x9"
+_MAILS = "andon_notifier_mails_total"
+
+CASES: dict[str, list[RuleCase]] = {
+    "ServiceDown": [
+        RuleCase([_up("detector"), _up("detector", "b")], "1", "0", 2, labels=_DETECTOR, steady=_OTHERS),
+        # Nobody runs it: it has no target. Prometheus takes the last value for five minutes.
+        RuleCase([_up("detector")], "1", "_", 7, labels=_DETECTOR, steady=_OTHERS),
+    ],
+    "ReplicaDown": [
+        RuleCase(
+            [_up("detector")], "1", "0", 2, labels={"instance": "a"}, steady={_up("detector", "b"): "1", **_OTHERS}
+        )
+    ],
+    "ServiceStuck": [RuleCase(pair("andon_loop_ready", _LOOP), "1", "0", 3, labels={"loop": "relay"})],
+    "ReplicaStuck": [
+        RuleCase(
+            [f'andon_loop_ready{{{_LOOP},instance="a"}}'],
+            "1",
+            "0",
+            3,
+            labels={"instance": "a", "loop": "relay"},
+            steady={f'andon_loop_ready{{{_LOOP},instance="b"}}': "1"},
+        )
+    ],
+    "DependencyDown": [RuleCase(pair("andon_dependency_up", 'service="tickets",to="postgres"'), "1", "0", 1)],
+    "ReplicaCutOff": [
+        RuleCase(
+            ['andon_dependency_up{service="tickets",to="kafka",instance="a"}'],
+            "1",
+            "0",
+            2,
+            labels={"instance": "a", "to": "kafka"},
+            steady={'andon_dependency_up{service="tickets",to="kafka",instance="b"}': "1"},
+        )
+    ],
+    "IntakeWithoutKafka": [RuleCase(pair("andon_intake_broker_available", 'service="intake"'), "1", "0", 2)],
+    "RequestsRefused": [
+        # Ten an hour, all refused: heard a minute after the third one, and over with the next genuine one.
+        RuleCase(pair(_REFUSED, _CRM), "6999", "7001", 1, after="7001", steady={f"{_GENUINE}{{{_CRM}}}": _REPAIRED}),
+        # Some genuine, 2 and 4 refused a minute: half of the quarter of an hour, and a minute.
+        RuleCase(pair("andon_intake_refusals_total", _CRM), "0+1", "60+2", 9, stays=8, after="180+1"),
+    ],
+    "SourceSilent": [
+        RuleCase(
+            pair(_HEARD, _CRM),
+            "0+300",
+            "90000",
+            1445,
+            stays=15,
+            after="180000+300",
+            part=1500,
+            step=5,
+            steady={f"{_GENUINE}{{{_CRM}}}": "0"},
+        )
+    ],
+    "EventsUntranslatable": [
+        RuleCase(
+            pair("andon_intake_translation_failures_total", f'{_CRM},reason="untranslatable"'), "0", "0+1", 1, stays=59
+        )
+    ],
+    "RecordsDeadLettered": [
+        RuleCase([f'andon_{service}_dead_letters_total{{service="{service}"}}'], "0", "0+1", 1, stays=59)
+        for service in SERVICES[1:]
+    ],
+    "Lagging": [RuleCase(pair("andon_consumer_lag_seconds", _READS), "299", "301", 5, stays=5)],
+    "RecordsLost": [RuleCase(pair("andon_consumer_gone_records_total", _READS), "0", "0+1", 1, stays=59)],
+    "JudgementLate": [RuleCase(pair(_DELAY, 'service="detector"'), "299", "301", 5, stays=5)],
+    "JudgementAhead": [RuleCase(pair(_DELAY, 'service="detector"'), "-4", "-6", 1)],
+    "OutboxStuck": [RuleCase(pair("andon_outbox_oldest_seconds", 'service="tickets"'), "119", "121", 2, stays=5)],
+    "OutboxRefused": [RuleCase(pair("andon_outbox_refused", 'service="tickets"'), "0", "1", 0)],
+    "TicketMessagesWaiting": [
+        RuleCase(pair("andon_tickets_messages_oldest_seconds", 'service="tickets"'), "299", "301", 2, stays=5)
+    ],
+    "MailsWaiting": [RuleCase(pair("andon_notifier_oldest_waiting_seconds"), "899", "901", 0, stays=15)],
+    "MailsUnanswered": [RuleCase(pair("andon_notifier_unanswered"), "0", "1", 15)],
+    "MailsRefused": [RuleCase(pair(_MAILS, 'reason="opened",result="refused"'), "0", "0+1", 5, stays=DAY - 5, step=5)],
+    "TicketsWithoutOwner": [
+        RuleCase(pair(_MAILS, 'reason="opened",result="unowned"'), "0", "0+1", 5, stays=DAY - 5, step=5)
+    ],
+    "AddressesOff": [RuleCase(pair("andon_notifier_addresses_off", 'by="bounce"'), "0", "1", 0)],
+    "PipelineUnheard": [RuleCase(pair("andon_notifier_unheard_pipelines"), "0", "1", 15)],
+    "HookLate": [
+        RuleCase(pair("andon_notifier_hook_oldest_waiting_seconds", 'hook="erp"'), "3599", "3601", 0, stays=15)
+    ],
+    "HookDeadLetters": [RuleCase(pair("andon_notifier_hook_dead", 'hook="erp"'), "0", "1", 0, labels={"hook": "erp"})],
+    "HookDisabled": [RuleCase(pair("andon_notifier_hook_disabled", 'hook="erp"'), "0", "1", 0)],
+    "ApiRefused": [RuleCase(pair("andon_enricher_suspended", _CRM), "0", "1", 0, labels={"source": "crm"})],
+    "ReconciliationLate": [
+        # Never reconciled, and no longer.
+        RuleCase(
+            pair("andon_enricher_reconciled_timestamp_seconds", _CRM),
+            "0+60",
+            "24000",
+            361,
+            stays=15,
+            after="48000+60",
+            part=400,
+        ),
+        RuleCase(
+            pair("andon_enricher_reconciled_timestamp_seconds", _CRM),
+            "0+60",
+            "0",
+            60,
+            stays=15,
+            after="48000+60",
+            part=400,
+        ),
+    ],
+    "UnknownStages": [
+        RuleCase(
+            pair("andon_flow_unknown_stage_deals", 'pipeline="new",stage="trial"'),
+            "_",
+            "3",
+            1,
+            stays=15 + 5,
+            labels={"pipeline": "new", "stage": "trial"},
+        )
+    ],
+    "TargetDown": [RuleCase(['up{job="prometheus",instance="p"}'], "1", "0", 10, steady=_OTHERS)],
+    "ConfigurationRejected": [RuleCase(["prometheus_config_last_reload_successful"], "1", "0", 5)],
+    "AlertsUndelivered": [
+        RuleCase(['prometheus_notifications_errors_total{job="prometheus"}'], "0", "0+1", 6, stays=14),
+        RuleCase(['alertmanager_notifications_failed_total{job="alertmanager"}'], "0", "0+1", 6, stays=14),
+    ],
+    "DiskFull": [RuleCase([_FREE], "51", "49", 15, steady=_SIZE)],
+}
