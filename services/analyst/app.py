@@ -17,20 +17,24 @@ from services.analyst.publish.problems import ProblemMessages
 from services.analyst.publish.signals import SignalPublisher
 from services.analyst.settings import AnalystSettings
 from services.analyst.store import charts, receipts
+from shared.contracts.topics import POLICY
 from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
-from shared.policy import Policy, load
+from shared.policy import Policy
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
+from shared.runtime.renewal import Renewal
 from shared.runtime.retry import retry_forever
 from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
+from shared.stream import policies
 from shared.stream.consumer import Consumer
 from shared.stream.dependencies import dependencies_of
 from shared.stream.outbox import Relay
+from shared.stream.policy_follower import PolicyWatch, policy_loops
 from shared.stream.positions import StoredPositions
 from shared.stream.processor import Processor
 from shared.stream.reader import Subscription
@@ -42,7 +46,14 @@ _log = logger(__name__)
 class Analyst:
     """The loops of one replica."""
 
-    def __init__(self, settings: AnalystSettings, policy: Policy, pool: Pool, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        settings: AnalystSettings,
+        policy: Policy,
+        pool: Pool,
+        registry: CollectorRegistry,
+        watch: PolicyWatch | None = None,
+    ) -> None:
         clock, metrics = SystemClock(), AnalystMetrics(registry)
         self.progress, self.dependencies = Progress(), dependencies_of("analyst", settings, registry)
         self._relay = Relay(pool, Publisher(KafkaAccess.of(settings)), OutboxMetrics(registry), self.progress)
@@ -66,17 +77,29 @@ class Analyst:
             self._relay.wake.set,
         )
         names = {settings.topic(name): name for name in DECODERS}
+        consumed = ConsumerMetrics.of_topics(registry, names | {settings.topic(POLICY): POLICY})
         self._consumer = Consumer(
             Subscription(KafkaAccess.of(settings), list(names), settings.topic("andon-analyst")),
             processor.run,
             StoredPositions(pool, list(names)),
-            ConsumerMetrics.of_topics(registry, names),
+            {topic: consumed[topic] for topic in names},
             self.progress,
+        )
+        self._policy_loops = (
+            policy_loops("analyst", settings, pool, consumed, self.progress, watch, self._relay.wake.set)
+            if watch
+            else ()
         )
 
     def loops(self) -> Sequence[Loop]:
         """Everything that runs until the service stops."""
-        return self._consumer.run, self.evaluation.run, self._relay.run, self.dependencies.run
+        return (
+            self._consumer.run,
+            self.evaluation.run,
+            self._relay.run,
+            self.dependencies.run,
+            *self._policy_loops,
+        )
 
 
 async def follow_policy(pool: Pool, policy: Policy) -> None:
@@ -91,13 +114,17 @@ async def follow_policy(pool: Pool, policy: Policy) -> None:
 @asynccontextmanager
 async def build(settings: AnalystSettings) -> AsyncIterator[Service]:
     """Connect and wire the parts."""
-    policy = load(settings.policy)
+    policies.check_file(settings)
     pool = await open_pool(settings.dsn, "analysis")
-    registry = new_registry()
-    await follow_policy(pool, policy)
-    analyst = Analyst(settings, policy, pool, registry)
-    yield Service(Starlette(routes=health_routes(analyst.progress, analyst.dependencies, registry)), analyst.loops())
-    await pool.close()
+    try:
+        found = await policies.policy_in_force(settings, pool)
+        registry, renewal, policy = new_registry(), Renewal(), found.policy
+        await follow_policy(pool, policy)
+        analyst = Analyst(settings, policy, pool, registry, PolicyWatch(pool, renewal, found.version))
+        routes = health_routes(analyst.progress, analyst.dependencies, registry)
+        yield Service(Starlette(routes=routes), analyst.loops(), renewal)
+    finally:
+        await pool.close()
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from services.detector.evaluate.activity import Activity
 from services.detector.evaluate.evaluator import Evaluator
 from services.detector.evaluate.loop import EvaluationLoop, EvaluationPass, Pace, WatermarkLoop
-from services.detector.evaluate.rebuild import follow_policy
+from services.detector.evaluate.policy_switch import PolicySwitch
 from services.detector.evaluate.statistics_loop import StatisticsLoop
 from services.detector.ingest.event_writer import EventWriter
 from services.detector.ingest.relock_writer import RelockWriter
@@ -30,16 +30,16 @@ from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import watermark
 from services.detector.store.copy_tables import open_flow
+from services.detector.store.fingerprint import OtherPolicyError
 from services.detector.store.history import NewEvent
 from services.detector.store.stages import StageMapCache
 from services.detector.store.watermark import Standing
 from shared.contracts.dead import DeadReason
-from shared.contracts.topics import EVENTS, RELOCKS, STAGES
+from shared.contracts.topics import EVENTS, POLICY, RELOCKS, STAGES
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageField
 from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
-from shared.policy import load
 from shared.postgres.clock import DatabaseClock
 from shared.postgres.pool import TRANSIENT, Pool
 from shared.postgres.wakeups import Wakeups
@@ -48,13 +48,15 @@ from shared.runtime.clock import ClockKind
 from shared.runtime.health import PartProgress, Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
+from shared.runtime.renewal import Renewal
 from shared.runtime.retry import retry_forever
 from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
-from shared.stream import positions
+from shared.stream import policies, positions
 from shared.stream.consumer import Consumer
 from shared.stream.dependencies import dependencies_of
 from shared.stream.outbox import Relay
+from shared.stream.policy_follower import PolicyWatch, policy_loops
 from shared.stream.processor import Handler, Message, Processor
 from shared.stream.reader import Subscription
 from shared.stream.transaction import PostgresTransactions
@@ -71,7 +73,14 @@ OTHER_CONNECTIONS = 12
 class Detector:
     """The parts of one replica. `events` and `stages` are its processors, `evaluation` its loop of passes."""
 
-    def __init__(self, settings: DetectorSettings, ruleset: Ruleset, pool: Pool, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        settings: DetectorSettings,
+        ruleset: Ruleset,
+        pool: Pool,
+        registry: CollectorRegistry,
+        watch: PolicyWatch | None = None,
+    ) -> None:
         self._settings, self._ruleset, self._pool = settings, ruleset, pool
         self.progress, self.dependencies = Progress(), dependencies_of("detector", settings, registry)
         self._metrics = DetectorMetrics(registry)
@@ -80,7 +89,7 @@ class Detector:
         self._wakeups = Wakeups(pool, CHANNEL, self._activity.mark)
         self._relay = Relay(pool, Publisher(KafkaAccess.of(settings)), OutboxMetrics(registry), self.progress)
         self._consumed = ConsumerMetrics.of_topics(
-            registry, {settings.topic(topic): topic for topic in (EVENTS, STAGES, RELOCKS)}
+            registry, {settings.topic(topic): topic for topic in (EVENTS, STAGES, RELOCKS, POLICY)}
         )
         published = self._relay.wake.set
         self._present = PresentLoop(pool, ruleset, settings, self._metrics, self._clock, published)
@@ -104,6 +113,9 @@ class Detector:
         )
         self._watermark = WatermarkLoop(pool, self._event_consumer, settings, self._activity, self._clock)
         self.evaluation = self._evaluation_loop(published)
+        self._policy_loops = (
+            policy_loops("detector", settings, pool, self._consumed, self.progress, watch, published) if watch else ()
+        )
 
     async def start(self) -> None:
         """Compare clocks before the first record is judged by one. Waits while the database is unavailable."""
@@ -130,11 +142,12 @@ class Detector:
             self._present,
             self.dependencies,
         )
-        return [part.run for part in parts]
+        return [*(part.run for part in parts), *self._policy_loops]
 
     def _evaluation_loop(self, published: Callable[[], None]) -> EvaluationLoop:
         settings, ruleset = self._settings, self._ruleset
-        evaluator = Evaluator(ruleset, ProblemPublisher(ruleset, settings.topic_prefix), settings.clock)
+        edge = PolicySwitch(settings).edge
+        evaluator = Evaluator(ruleset, ProblemPublisher(ruleset, settings.topic_prefix), settings.clock, edge=edge)
         pace = Pace(
             self._activity,
             settings.detector_pass_seconds,
@@ -233,11 +246,21 @@ class Detector:
 @asynccontextmanager
 async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
     """Connect and wire the parts."""
-    ruleset = Ruleset(load(settings.policy))
+    policies.check_file(settings)
     pool = await open_flow(settings.dsn, max_size=settings.detector_workers + OTHER_CONNECTIONS)
-    registry = new_registry()
-    await follow_policy(pool, ruleset, settings)
-    detector = Detector(settings, ruleset, pool, registry)
+    try:
+        yield await _service(settings, pool)
+    finally:
+        await pool.close()
+
+
+async def _service(settings: DetectorSettings, pool: Pool) -> Service:
+    registry, switch = new_registry(), PolicySwitch(settings)
+    found = await switch.start(pool)
+    ruleset = Ruleset(found.policy)
+    renewal = Renewal() if settings.is_policy_a_file else Renewal(OtherPolicyError)
+    watch = PolicyWatch(pool, renewal, found.version, switch.number)
+    detector = Detector(settings, ruleset, pool, registry, watch)
     await detector.start()
     routes = [
         *health_routes(detector.progress, detector.dependencies, registry),
@@ -245,8 +268,7 @@ async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
     ]
     hosts = LOOPBACK_HOSTS if settings.host in LOOPBACK else ("*",)
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts)]
-    yield Service(Starlette(routes=routes, middleware=middleware), detector.loops())
-    await pool.close()
+    return Service(Starlette(routes=routes, middleware=middleware), detector.loops(), renewal)
 
 
 def main() -> None:
