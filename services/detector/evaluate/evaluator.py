@@ -87,13 +87,13 @@ class Evaluator:
         if not await evaluation.try_lock(connection):
             return None
         reached, held = await evaluation.state(connection)
-        watermark = await current_watermark(connection, self._clock)
+        watermark, edge = await current_watermark(connection, self._clock), await self._edge(connection)
+        if watermark is not None and edge is not None:
+            watermark = min(watermark, edge - 1)
         if held or watermark is None or watermark <= 0:
             return None
         if self._clock is ClockKind.WALL and reached is not None and reached > micros(now) + CLOCK_SLACK:
             return None
-        edge = await self._edge(connection)
-        watermark = watermark if edge is None else min(watermark, edge - 1)
         span = _Span(reached, max(watermark, reached or watermark), now)
         first = await self._take_changes(connection, reached)
         return await self._advance(connection, await self._affected(connection, first, span.until), span)

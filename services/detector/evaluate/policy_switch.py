@@ -10,7 +10,6 @@ from __future__ import annotations
 from services.detector.evaluate.rebuild import adopt, follow_policy
 from services.detector.settings import DetectorSettings
 from services.detector.store import evaluation
-from services.detector.store.watermark import current_watermark
 from shared.contracts.policies import PolicyVersionData
 from shared.flow.ruleset import Ruleset
 from shared.postgres.pool import TRANSIENT, Connection, Executor, Pool
@@ -48,7 +47,7 @@ class PolicySwitch:
         """The version that is to judge now."""
         known = await evaluation.policy_version(executor)
         following = await policies.next_of(executor, known)
-        return known + 1 if following is not None and await self._is_due(executor, following) else known
+        return known + 1 if following is not None and await _is_due(executor, following) else known
 
     async def edge(self, connection: Connection) -> int | None:
         """When the next version begins to judge, in microseconds; None: none is known."""
@@ -62,7 +61,7 @@ class PolicySwitch:
         async with pool.acquire() as connection, connection.transaction():
             await evaluation.lock(connection)
             following = await policies.next_of(connection, await evaluation.policy_version(connection))
-            if following is None or not await self._is_due(connection, following):
+            if following is None or not await _is_due(connection, following):
                 return None
             found = PolicyInForce(following.version, following.text)
             await adopt(connection, Ruleset(found.policy), self._settings, micros(following.effective_at))
@@ -70,9 +69,11 @@ class PolicySwitch:
         _log.info("policy switched", version=found.version, effective_at=following.effective_at.isoformat())
         return found
 
-    async def _is_due(self, executor: Executor, version: PolicyVersionData) -> bool:
-        watermark = await current_watermark(executor, self._settings.clock)
-        return watermark is not None and watermark >= micros(version.effective_at)
+
+async def _is_due(executor: Executor, version: PolicyVersionData) -> bool:
+    """Whether everything before its instant is evaluated. The first version judges from the beginning on."""
+    begins, reached = micros(version.effective_at), (await evaluation.state(executor)).watermark
+    return begins <= 0 or (reached is not None and reached >= begins - 1)
 
 
 async def stored(settings: DetectorSettings, pool: Pool) -> PolicyInForce:
