@@ -48,7 +48,7 @@ from shared.runtime.clock import ClockKind
 from shared.runtime.health import PartProgress, Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
-from shared.runtime.renewal import Renewal
+from shared.runtime.renewal import ServiceRenewal
 from shared.runtime.retry import retry_forever
 from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
@@ -66,8 +66,8 @@ CHANNEL = "andon_detector"
 # Records that one look at the wall clock serves.
 NOW_REUSE = 100
 # Connections beside those of the workers: for stages, relocks, evaluation, the relay, the watermark, wake-ups, what is
-# published beside evaluation, and previews.
-OTHER_CONNECTIONS = 12
+# published beside evaluation, previews, and versions of the policy.
+OTHER_CONNECTIONS = 14
 
 
 class Detector:
@@ -88,9 +88,8 @@ class Detector:
         self._activity = Activity()
         self._wakeups = Wakeups(pool, CHANNEL, self._activity.mark)
         self._relay = Relay(pool, Publisher(KafkaAccess.of(settings)), OutboxMetrics(registry), self.progress)
-        self._consumed = ConsumerMetrics.of_topics(
-            registry, {settings.topic(topic): topic for topic in (EVENTS, STAGES, RELOCKS, POLICY)}
-        )
+        topics = {settings.topic(topic): topic for topic in (EVENTS, STAGES, RELOCKS, POLICY)}
+        self._consumed = ConsumerMetrics.of_topics(registry, topics)
         published = self._relay.wake.set
         self._present = PresentLoop(pool, ruleset, settings, self._metrics, self._clock, published)
         self._ages = AgesLoop(pool, ruleset, settings, published)
@@ -113,9 +112,7 @@ class Detector:
         )
         self._watermark = WatermarkLoop(pool, self._event_consumer, settings, self._activity, self._clock)
         self.evaluation = self._evaluation_loop(published)
-        self._policy_loops = (
-            policy_loops("detector", settings, pool, self._consumed, self.progress, watch, published) if watch else ()
-        )
+        self._policy_loops = self._loops_of_policy(watch)
 
     async def start(self) -> None:
         """Compare clocks before the first record is judged by one. Waits while the database is unavailable."""
@@ -143,6 +140,11 @@ class Detector:
             self.dependencies,
         )
         return [*(part.run for part in parts), *self._policy_loops]
+
+    def _loops_of_policy(self, watch: PolicyWatch | None) -> Sequence[Loop]:
+        published = self._relay.wake.set
+        parts = self._settings, self._pool, self._consumed, self.progress
+        return () if watch is None else policy_loops("detector", *parts, watch, self._rejected, published)
 
     def _evaluation_loop(self, published: Callable[[], None]) -> EvaluationLoop:
         settings, ruleset = self._settings, self._ruleset
@@ -258,7 +260,7 @@ async def _service(settings: DetectorSettings, pool: Pool) -> Service:
     registry, switch = new_registry(), PolicySwitch(settings)
     found = await switch.start(pool)
     ruleset = Ruleset(found.policy)
-    renewal = Renewal() if settings.is_policy_a_file else Renewal(OtherPolicyError)
+    renewal = ServiceRenewal() if settings.is_policy_a_file else ServiceRenewal(OtherPolicyError)
     watch = PolicyWatch(pool, renewal, found.version, switch.number)
     detector = Detector(settings, ruleset, pool, registry, watch)
     await detector.start()

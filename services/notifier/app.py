@@ -40,7 +40,7 @@ from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.mailbox_poll import MailboxPoll
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
-from shared.runtime.renewal import Renewal
+from shared.runtime.renewal import ServiceRenewal
 from shared.runtime.service import Loop, Service, every, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream import policies
@@ -94,8 +94,9 @@ class Notifier:
         )
         consumed = ConsumerMetrics.of_topics(registry, {settings.topic(name): name for name in (TICKETS, NOW, POLICY)})
         self._consumer = _consumer(settings, pool, processor.run, consumed, self.progress)
+        followed = settings, pool, consumed, self.progress
         self._policy_loops = (
-            policy_loops("notifier", settings, pool, consumed, self.progress, watch, wake) if watch else ()
+            policy_loops("notifier", *followed, watch, lambda reason: metrics.dead.inc(), wake) if watch else ()
         )
         self._reminders = Reminders(
             pool, policy, writer, self._hooks.writer, self.progress, settings.follows_log, self._written
@@ -197,7 +198,7 @@ async def build(settings: NotifierSettings) -> AsyncIterator[Service]:
     pool = await open_pool(settings.dsn, "notices")
     try:
         found = await policies.policy_in_force(settings, pool)
-        registry, renewal = new_registry(), Renewal()
+        registry, renewal = new_registry(), ServiceRenewal()
         links = Links(await signing_key(pool), settings.notifier_url, settings.notifier_bounce_domain)
         watch = PolicyWatch(pool, renewal, found.version)
         notifier = Notifier(settings, found.policy, pool, registry, links, watch)

@@ -63,7 +63,7 @@ from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
-from shared.runtime.renewal import Renewal
+from shared.runtime.renewal import ServiceRenewal
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.runtime.yaml_file import Fault, FaultsError
@@ -301,7 +301,7 @@ async def build(settings: TicketsSettings) -> AsyncIterator[Service]:
     policies.check_file(settings)
     pool = await open_pool(settings.dsn, "tickets")
     try:
-        registry, renewal = new_registry(), Renewal()
+        registry, renewal = new_registry(), ServiceRenewal()
         found = await policy_of(settings, pool)
         watch = None if settings.is_policy_a_file else PolicyWatch(pool, renewal, found.version)
         tickets = Tickets(settings, pool, registry, found, watch)

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 _POLL_SECONDS = 0.02
 
 
-class Renewal:
+class ServiceRenewal:
     """Asks for new parts. `errors`: those of a loop that ask for them as well, in place of a crash."""
 
     def __init__(self, *errors: type[Exception]) -> None:

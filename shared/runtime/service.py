@@ -33,7 +33,7 @@ from shared.runtime.dependencies import Dependencies
 from shared.runtime.health import Progress
 from shared.runtime.http_limits import LimitedHttpProtocol
 from shared.runtime.log import configure, logger
-from shared.runtime.renewal import Front, Renewal
+from shared.runtime.renewal import Front, ServiceRenewal
 from shared.runtime.settings import ServiceSettings, SettingsError
 from shared.runtime.yaml_file import FaultsError
 
@@ -61,10 +61,10 @@ LIMITS = StopLimits()
 class Service:
     """What `build` returns: an ASGI application, the loops to run with it, and who may ask to build it anew."""
 
-    def __init__(self, application: ASGIApp, loops: Sequence[Loop], renewal: Renewal | None = None) -> None:
+    def __init__(self, application: ASGIApp, loops: Sequence[Loop], renewal: ServiceRenewal | None = None) -> None:
         self.application = application
         self.loops = loops
-        self.renewal = Renewal() if renewal is None else renewal
+        self.renewal = ServiceRenewal() if renewal is None else renewal
 
 
 Build = Callable[[], AbstractAsyncContextManager[Service]]

@@ -6,15 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiokafka import ConsumerRecord
 
+from shared.contracts.dead import DeadReason
 from shared.contracts.policies import PolicyEvent
 from shared.contracts.topics import POLICY
 from shared.kafka.access import KafkaAccess
 from shared.postgres.pool import TRANSIENT, Pool
-from shared.runtime.clock import Clock, SystemClock
+from shared.runtime.clock import SystemClock
 from shared.runtime.health import PartProgress, Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics
-from shared.runtime.renewal import Renewal
+from shared.runtime.renewal import ServiceRenewal
 from shared.runtime.service import Loop, every
 from shared.runtime.settings import ServiceSettings
 from shared.stream import policies
@@ -45,7 +46,9 @@ class PolicyVersionWriter:
 class PolicyWatch:
     """Asks for a renewal where another version than `version` is to be in force."""
 
-    def __init__(self, pool: Pool, renewal: Renewal, version: int, find: FindNumber = policies.number_in_force) -> None:
+    def __init__(
+        self, pool: Pool, renewal: ServiceRenewal, version: int, find: FindNumber = policies.number_in_force
+    ) -> None:
         self._pool, self._renewal, self._version, self._find = pool, renewal, version, find
 
     async def run(self) -> None:
@@ -71,22 +74,23 @@ def policy_loops(
     metrics: Mapping[str, ConsumerMetrics],
     progress: Progress,
     watch: PolicyWatch,
+    rejected: Callable[[DeadReason], None],
     published: Callable[[], None],
-    clock: Clock | None = None,
 ) -> Sequence[Loop]:
     """The loops of a service that reads the policy from its topic; none where the policy is a file.
 
-    `service`: as its group on Kafka is called. `metrics`: with those of the topic, by its name.
+    `service`: as its group on Kafka is called. `metrics`: with those of the topic, by its name. `rejected`
+    counts dead letters.
     """
     if settings.is_policy_a_file:
         return ()
-    topic, now = settings.topic(POLICY), clock or SystemClock()
+    topic, clock = settings.topic(POLICY), SystemClock()
     processor = Processor(
         PostgresTransactions(pool),
         PolicyVersionWriter(),
         settings.topic_prefix,
-        lambda record: now.now(),
-        lambda reason: None,
+        lambda record: clock.now(),
+        rejected,
         published,
     )
     consumer = Consumer(

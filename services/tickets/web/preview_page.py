@@ -82,8 +82,8 @@ class PreviewPage:
     async def _page(self, name: str, wish: TriedWish) -> Response:
         titles = await stages.titles(self._pool, self._policy)
         text, reasons = self._tried(name, wish)
-        answer = None
-        if not wish.faults and not reasons:
+        answer, is_policy = None, not wish.faults and not reasons
+        if is_policy:
             try:
                 answer = await self._client.ask(name, text)
             except NoPreview as error:
@@ -102,7 +102,7 @@ class PreviewPage:
             false_alarms=wish.changed.get(FALSE_ALARMS, decimal(self._policy.pipelines[name].false_alarms)),
             export=f"/what-if.yaml?{urlencode({PIPELINE: name} | wish.changed)}",
             plain=preview_address(name),
-            saves=text if wish.changed and answer and self._may_save(name) else None,
+            saves=text if wish.changed and is_policy and self._may_save(name) else None,
             version=self._version,
             is_saved_here=self._is_saved_here,
             new=self._new(name, titles),

@@ -34,7 +34,7 @@ def words(answer: httpx.Response) -> str:
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", answer.text)).split())
 
 
-class Company:
+class ManagedCompany:
     """The application over two pipelines, and people of it."""
 
     def __init__(self, pool: Pool, folder: Path) -> None:
@@ -58,8 +58,8 @@ class Company:
 
 
 @pytest.fixture
-async def company(pool: Pool, tmp_path: Path) -> Company:
-    made = Company(pool, tmp_path)
+async def company(pool: Pool, tmp_path: Path) -> ManagedCompany:
+    made = ManagedCompany(pool, tmp_path)
     await made.start()
     return made
 
@@ -68,7 +68,9 @@ async def save(one: Browser, base: int, text: str, why: str = "Proposals take lo
     return await one.send("/policy", "/account", base=str(base), text=text, why=why)
 
 
-async def test_a_change_is_shown_before_it_is_saved_and_becomes_a_version_with_who_and_why(company: Company) -> None:
+async def test_a_change_is_shown_before_it_is_saved_and_becomes_a_version_with_who_and_why(
+    company: ManagedCompany,
+) -> None:
     one = await company.person(OWNER)
 
     shown = await one.send("/policy/review", "/account", base="1", text=CHANGED.replace("\n", "\r\n"))
@@ -107,7 +109,7 @@ async def test_a_change_is_shown_before_it_is_saved_and_becomes_a_version_with_w
     ],
 )
 async def test_an_owner_changes_their_own_pipeline_and_an_admin_everything(
-    company: Company, email: str, role: Role, text: str, status: int
+    company: ManagedCompany, email: str, role: Role, text: str, status: int
 ) -> None:
     answer = await save(await company.person(email, role), 1, text)
 
@@ -122,7 +124,10 @@ async def test_an_owner_changes_their_own_pipeline_and_an_admin_everything(
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (TWO.replace("count: 5", "count: 0", 1), "Line 11: pipelines.new.rules.0.count: '0' is too small; write at least 1."),
+        (
+            TWO.replace("count: 5", "count: 0", 1),
+            "Line 11: pipelines.new.rules.0.count: '0' is too small; write at least 1.",
+        ),
         (TWO.replace("limit: 21d", "limit: soon", 1), "'soon' is not a duration; write for example"),
         (TWO.replace("stage: demo", "stage: dema", 1), "'dema' is not a stage of this pipeline; use the id of one"),
         (TWO + "lateness: 40d\n", "ANDON_TICKETS_INBOX_DAYS"),
@@ -134,7 +139,7 @@ async def test_an_owner_changes_their_own_pipeline_and_an_admin_everything(
     ],
 )
 async def test_what_is_no_policy_is_answered_with_its_place_and_the_way_out(
-    company: Company, text: str, says: str
+    company: ManagedCompany, text: str, says: str
 ) -> None:
     one = await company.person("admin@shop.example", Role.ADMIN)
 
@@ -144,7 +149,7 @@ async def test_what_is_no_policy_is_answered_with_its_place_and_the_way_out(
     assert [says in words(answer) for answer in answers] == [True, True]
 
 
-async def test_a_version_needs_a_reason(company: Company) -> None:
+async def test_a_version_needs_a_reason(company: ManagedCompany) -> None:
     one = await company.person("admin@shop.example", Role.ADMIN)
 
     for why in ("", "  ", "\u200b", "x" * 1001):
@@ -152,7 +157,7 @@ async def test_a_version_needs_a_reason(company: Company) -> None:
         assert (answer.status_code, "Say why" in words(answer)) == (422, True), why
 
 
-async def test_of_two_who_save_at_once_one_is_shown_what_the_other_did(company: Company) -> None:
+async def test_of_two_who_save_at_once_one_is_shown_what_the_other_did(company: ManagedCompany) -> None:
     first, second = await company.person(OWNER), await company.person(OTHER)
     theirs = TWO[: TWO.index("  old:")] + TWO[TWO.index("  old:") :].replace("max: 25", "max: 30")
 
@@ -169,7 +174,7 @@ async def test_of_two_who_save_at_once_one_is_shown_what_the_other_did(company: 
         assert answer.status_code == 409, base
 
 
-async def test_going_back_makes_a_new_version_with_the_old_text(company: Company) -> None:
+async def test_going_back_makes_a_new_version_with_the_old_text(company: ManagedCompany) -> None:
     one = await company.person(OWNER)
     await save(one, 1, CHANGED)
 
@@ -187,7 +192,7 @@ async def test_going_back_makes_a_new_version_with_the_old_text(company: Company
         assert (await one.get(f"/policy/versions/{number}")).status_code == 404
 
 
-async def test_versions_take_effect_in_their_order_at_instants_to_come(company: Company) -> None:
+async def test_versions_take_effect_in_their_order_at_instants_to_come(company: ManagedCompany) -> None:
     one = await company.person(OWNER)
     await save(one, 1, CHANGED)
     await save(one, 2, TWO)
@@ -199,7 +204,7 @@ async def test_versions_take_effect_in_their_order_at_instants_to_come(company: 
     assert await policies.number_in_force(company.pool) == 1
 
 
-async def test_a_policy_that_is_managed_in_a_file_is_only_shown(company: Company) -> None:
+async def test_a_policy_that_is_managed_in_a_file_is_only_shown(company: ManagedCompany) -> None:
     await company.start("file")
     one = await company.person("admin@shop.example", Role.ADMIN)
 
@@ -215,7 +220,7 @@ async def test_a_policy_that_is_managed_in_a_file_is_only_shown(company: Company
     assert parse(TWO).pipelines.keys() == {"new", "old"}
 
 
-async def test_markup_in_a_policy_and_its_reason_is_text(company: Company) -> None:
+async def test_markup_in_a_policy_and_its_reason_is_text(company: ManagedCompany) -> None:
     one = await company.person(OWNER)
     mark = "<script>alert(1)</script>"
     text = CHANGED.replace("name: Proposal", f'name: "{mark}</textarea>"', 1)
@@ -233,7 +238,7 @@ async def test_markup_in_a_policy_and_its_reason_is_text(company: Company) -> No
     assert foreign.status_code == 403
 
 
-async def test_what_a_person_saved_can_be_shown_and_their_name_erased(company: Company) -> None:
+async def test_what_a_person_saved_can_be_shown_and_their_name_erased(company: ManagedCompany) -> None:
     one = await company.person(OWNER)
     await save(one, 1, CHANGED)
     number = await company.pool.fetchval("SELECT id FROM account WHERE email = $1", OWNER)
