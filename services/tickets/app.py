@@ -155,6 +155,8 @@ class Tickets:
             self.relocks_topic,
             self.renewals.due,
             self._wall,
+            self.in_force,
+            self.saving,
         )
 
     def loops(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:

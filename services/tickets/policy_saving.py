@@ -24,6 +24,7 @@ from shared.stream.policies import PolicyInForce
 
 # Every service has read the message before judgement reaches the version's instant, when nothing is slow.
 LEAD = timedelta(seconds=5)
+MAX_WHY, MAX_TEXT = 1000, 200_000
 FIRST_REASON = "The policy file, as it was when the browser took over."
 _LEAST = timedelta(microseconds=1)
 
@@ -85,12 +86,16 @@ class PolicySaving:
         check_may(visitor, before, changed)
         return changed
 
+    async def lock(self, connection: Connection) -> None:
+        """Until the end of the transaction nobody else saves a version."""
+        await locks.lock(connection, "policy")
+
     async def save(self, connection: Connection, base: int, text: str, why: str) -> PolicyVersionData | None:
         """Save a text that was checked, in the caller's transaction. None: `base` is not the newest version any more.
 
         The message takes the version only: who saved it, and why, stays here.
         """
-        await locks.lock(connection, "policy")
+        await self.lock(connection)
         latest = await policies.latest(connection)
         if latest is None or latest.version != base:
             return None
@@ -110,7 +115,7 @@ class PolicySaving:
     async def begin(self, pool: Pool, file: PolicyInForce) -> None:
         """Make the policy file the first version, where there is none yet. It judges from the beginning on."""
         async with pool.acquire() as connection, connection.transaction():
-            await locks.lock(connection, "policy")
+            await self.lock(connection)
             if await policies.latest(connection) is None:
                 first = PolicyVersionData(version=1, effective_at=EPOCH, text=file.text)
                 await self._put(connection, first, FIRST_REASON, None)

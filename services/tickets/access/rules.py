@@ -86,8 +86,13 @@ RULES: Mapping[tuple[str, str], Role] = {
     ("GET", f"{_API}/pipelines"): READ,
     ("GET", f"{_API}/pipelines/{{name:path}}"): READ,
     ("GET", f"{_API}/charts/{{name:path}}"): READ,
+    ("GET", f"{_API}/policy"): READ,
+    ("GET", f"{_API}/policy/versions"): READ,
+    ("GET", f"{_API}/policy/versions/{{number}}"): READ,
     ("GET", f"{_API}/ledger"): READ,
     ("GET", f"{_API}/meeting"): READ,
+    # The handler asks for the owners of the pipelines that change.
+    ("POST", f"{_API}/policy"): WORK,
     # The handler asks for the owner of the chart's pipeline.
     ("POST", f"{_API}/charts/{{name:path}}"): WORK,
     ("POST", f"{_API}/tickets/{{number}}/acknowledge"): WORK,

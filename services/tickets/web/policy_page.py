@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 from services.tickets.access.audit import AuditEvent
 from services.tickets.access.roles import Role, current_visitor
 from services.tickets.domain.typed import storable, trimmed
-from services.tickets.policy_saving import PolicyDifference, PolicyRefused, PolicySaving
+from services.tickets.policy_saving import MAX_TEXT, MAX_WHY, PolicyDifference, PolicyRefused, PolicySaving
 from services.tickets.preview.client import NoPreview, PreviewClient
 from services.tickets.preview.effect import effect_sentence
 from services.tickets.store import audit, policy_changes
@@ -29,7 +29,6 @@ from shared.runtime.yaml_file import FaultsError
 from shared.stream import policies
 from shared.stream.policies import PolicyInForce
 
-MAX_WHY, MAX_TEXT = 1000, 200_000
 _MOST = 2**31 - 1
 _YAML = "application/yaml; charset=utf-8"
 

@@ -20,6 +20,7 @@ from shared.policy import parse
 from shared.postgres.pool import Pool
 from shared.runtime.clock import SystemClock
 from shared.stream import policies
+from tests.integration.tickets.access.test_tokens import token_of
 from tests.support.problems import POLICY
 from tests.support.signed_in import PASSWORD, Browser, hashed
 
@@ -248,3 +249,37 @@ async def test_what_a_person_saved_can_be_shown_and_their_name_erased(company: M
 
     assert [(row["version"], row["why"]) for row in shown["policies"]] == [(2, "Proposals take longer now")]
     assert [saved.name for saved in await policy_changes.listed(company.pool)] == ["", ""]
+
+
+async def test_the_api_saves_a_version_as_the_pages_do(company: ManagedCompany) -> None:
+    await company.person(OWNER)
+    token = await token_of(company.pool, OWNER, "own")
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(company.app, client=("192.0.2.7", 4711)),
+        base_url="http://127.0.0.1:8080/api/v1",
+        headers={"Authorization": f"Bearer {token}"},
+    ) as client:
+        found = await client.get("/policy")
+        assert (found.json()["managed"], found.json()["version"], found.headers["etag"]) == ("browser", 1, '"1"')
+        body = {"text": CHANGED, "why": "Proposals take longer now"}
+        statuses = [
+            (await client.post("/policy", json=body | other, headers=headers)).status_code
+            for other, headers in (
+                ({}, {}),
+                ({"version": 2}, {}),
+                ({}, {"If-Match": '"2"'}),
+                ({"version": 1, "why": " "}, {}),
+                ({"version": 1, "text": "a: ["}, {}),
+                ({"version": 1, "text": TWO}, {}),
+                ({"version": 1, "text": GENERAL}, {}),
+                ({"version": 1}, {"Idempotency-Key": "one"}),
+                ({"version": 1}, {"Idempotency-Key": "one"}),
+                ({"version": 1}, {}),
+            )
+        ]
+        versions = (await client.get("/policy/versions")).json()["versions"]
+        old = (await client.get("/policy/versions/1")).json()
+
+    assert statuses == [422, 409, 412, 422, 422, 422, 403, 200, 200, 409]
+    assert (versions[0]["version"], versions[0]["why"]) == (2, "Proposals take longer now")
+    assert (len(versions), old["text"], old["in_force"]) == (2, TWO, 1)
