@@ -181,14 +181,16 @@ class _Running:
 
     async def run(self) -> bool:
         """Serve until the stop or a crash. True: a loop crashed."""
-        service = await _unless(self._stopped, self._parts.enter_async_context(self._build()))
-        return service is not None and await self._serve(service)
+        # No name for it here, which would keep the first parts for as long as the process lives.
+        return await self._serve(await _unless(self._stopped, self._parts.enter_async_context(self._build())))
 
     async def leave(self) -> None:
         """Close what was built."""
         await _leave(self._parts, self._limits)
 
-    async def _serve(self, service: Service) -> bool:
+    async def _serve(self, service: Service | None) -> bool:
+        if service is None:
+            return False
         front = Front(service.application)
         server = _server(front, self._settings)
         serving = asyncio.ensure_future(server.serve())
