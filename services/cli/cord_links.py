@@ -6,11 +6,11 @@ import asyncio
 from dataclasses import asdict
 
 from services.cli.console import OutputForm, aligned, message, print_json, print_line
+from services.cli.policy_source import policy_to_use
 from services.cli.servers import check_servers
 from services.tickets import control
 from services.tickets.settings import TicketsSettings
 from services.tickets.store.cord_links import CordLink
-from shared.policy import load
 
 COLUMNS = ("number", "pipeline", "stage", "made", "state")
 
@@ -18,7 +18,7 @@ COLUMNS = ("number", "pipeline", "stage", "made", "state")
 def new(pipeline: str, stage: str, form: OutputForm) -> None:
     """Make a link and print it. Raises LinkRefused, PolicyError, ServersUnusable."""
     settings = TicketsSettings.from_environment()
-    policy = load(settings.policy)
+    policy = policy_to_use(settings, "tickets")
     check_servers(schemas=("tickets",))
     made = asyncio.run(control.new_link(settings, policy, pipeline, stage))
     if form is OutputForm.JSON:

@@ -29,6 +29,7 @@ from shared.contracts.events import DealEvent
 from shared.contracts.measures import MeasureEvent
 from shared.contracts.notices import NoticeEvent
 from shared.contracts.now import NowEvent
+from shared.contracts.policies import PolicyEvent
 from shared.contracts.problems import ProblemEvent
 from shared.contracts.receipts import ReceiptsEvent
 from shared.contracts.relocks import RelockEvent
@@ -50,6 +51,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "flow.receipts": ReceiptsEvent,
     "improvement.tickets": TicketEvent,
     "improvement.notices": NoticeEvent,
+    "improvement.policy": PolicyEvent,
     "dead-letters": DeadEvent,
     "hooks": HookEvent,
 }

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.analyst import control
+from services.cli.policy_source import policy_to_use
 from services.cli.servers import check_servers
 from shared.contracts.relocks import RelockData, RelockEvent
 from shared.contracts.topics import RELOCKS
@@ -14,7 +15,6 @@ from shared.flow.statistics.relocks import chart_names, relock_faults
 from shared.flow.statistics.weeks import Weeks
 from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
-from shared.policy import load
 from shared.runtime.instants import micros
 from shared.runtime.settings import ServiceSettings
 
@@ -31,7 +31,7 @@ class RelockRefused(ValueError):
 def relock(chart: str, from_week: str, points: int, reason: str) -> RelockData:
     """Publish. Raises RelockRefused, PolicyError, ServersUnusable, TimeoutError before anything is published."""
     settings, now = ServiceSettings.from_environment(), datetime.now(UTC)
-    policy = load(settings.policy)
+    policy = policy_to_use(settings, "analysis")
     entry = {"chart": chart, "from": None if from_week == FIRST else from_week, "points": points, "reason": reason}
     charts = chart_names(policy)
     _refuse(entry, charts, None, now)

@@ -16,7 +16,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from services.detector.evaluate.activity import Activity, Turns
 from services.detector.evaluate.evaluator import Evaluator
 from services.detector.evaluate.loop import EvaluationLoop, EvaluationPass, Pace, WatermarkLoop
-from services.detector.evaluate.rebuild import follow_policy
+from services.detector.evaluate.policy_switch import PolicySwitch
 from services.detector.evaluate.statistics_loop import StatisticsLoop
 from services.detector.ingest.event_writer import EventWriter
 from services.detector.ingest.relock_writer import RelockWriter
@@ -30,17 +30,17 @@ from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import watermark
 from services.detector.store.copy_tables import open_flow
+from services.detector.store.fingerprint import OtherPolicyError
 from services.detector.store.history import NewEvent
 from services.detector.store.stages import StageMapCache
 from services.detector.store.watermark import Standing
 from shared.contracts.dead import DeadReason
-from shared.contracts.topics import EVENTS, RELOCKS, STAGES
+from shared.contracts.topics import EVENTS, POLICY, RELOCKS, STAGES
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageField
 from shared.kafka.access import KafkaAccess
 from shared.kafka.log_ends import LogEndsClient
 from shared.kafka.publisher import Publisher
-from shared.policy import load
 from shared.postgres.clock import DatabaseClock
 from shared.postgres.pool import TRANSIENT, Pool
 from shared.postgres.wakeups import Wakeups
@@ -49,13 +49,15 @@ from shared.runtime.clock import ClockKind
 from shared.runtime.health import PartProgress, Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
+from shared.runtime.renewal import ServiceRenewal
 from shared.runtime.retry import retry_forever
 from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
-from shared.stream import positions
+from shared.stream import policies, positions
 from shared.stream.consumer import Consumer
 from shared.stream.dependencies import dependencies_of
 from shared.stream.outbox import Relay
+from shared.stream.policy_follower import PolicyWatch, policy_loops
 from shared.stream.processor import Handler, Message, Processor
 from shared.stream.reader import Subscription
 from shared.stream.transaction import PostgresTransactions
@@ -65,14 +67,21 @@ CHANNEL = "andon_detector"
 # Records that one look at the wall clock serves.
 NOW_REUSE = 100
 # Connections beside those of the workers: for stages, relocks, evaluation, the relay, the watermark, wake-ups, what is
-# published beside evaluation, and previews.
-OTHER_CONNECTIONS = 12
+# published beside evaluation, previews, and versions of the policy.
+OTHER_CONNECTIONS = 14
 
 
 class Detector:
     """The parts of one replica. `events` and `stages` are its processors, `evaluation` its loop of passes."""
 
-    def __init__(self, settings: DetectorSettings, ruleset: Ruleset, pool: Pool, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        settings: DetectorSettings,
+        ruleset: Ruleset,
+        pool: Pool,
+        registry: CollectorRegistry,
+        watch: PolicyWatch | None = None,
+    ) -> None:
         self._settings, self._ruleset, self._pool = settings, ruleset, pool
         self.progress, self.dependencies = Progress(), dependencies_of("detector", settings, registry)
         self._metrics = DetectorMetrics(registry)
@@ -80,9 +89,8 @@ class Detector:
         self._activity, self._advanced = Activity(), Activity()
         self._wakeups = Wakeups(pool, CHANNEL, self._activity.mark)
         self._relay = Relay(pool, Publisher(KafkaAccess.of(settings)), OutboxMetrics(registry), self.progress)
-        self._consumed = ConsumerMetrics.of_topics(
-            registry, {settings.topic(topic): topic for topic in (EVENTS, STAGES, RELOCKS)}
-        )
+        topics = {settings.topic(topic): topic for topic in (EVENTS, STAGES, RELOCKS, POLICY)}
+        self._consumed = ConsumerMetrics.of_topics(registry, topics)
         published = self._relay.wake.set
         self._present = PresentLoop(pool, ruleset, settings, self._metrics, self._clock, published)
         self._ages = AgesLoop(pool, ruleset, settings, published)
@@ -108,6 +116,7 @@ class Detector:
             pool, self._event_consumer, leaders, settings, self._activity, self._advanced, self._clock
         )
         self.evaluation = self._evaluation_loop(published)
+        self._policy_loops = self._loops_of_policy(watch)
 
     async def start(self) -> None:
         """Compare clocks before the first record is judged by one. Waits while the database is unavailable."""
@@ -134,11 +143,17 @@ class Detector:
             self._present,
             self.dependencies,
         )
-        return [part.run for part in parts]
+        return [*(part.run for part in parts), *self._policy_loops]
+
+    def _loops_of_policy(self, watch: PolicyWatch | None) -> Sequence[Loop]:
+        published = self._relay.wake.set
+        parts = self._settings, self._pool, self._consumed, self.progress
+        return () if watch is None else policy_loops("detector", *parts, watch, self._rejected, published)
 
     def _evaluation_loop(self, published: Callable[[], None]) -> EvaluationLoop:
         settings, ruleset = self._settings, self._ruleset
-        evaluator = Evaluator(ruleset, ProblemPublisher(ruleset, settings.topic_prefix), settings.clock)
+        edge = PolicySwitch(settings).edge
+        evaluator = Evaluator(ruleset, ProblemPublisher(ruleset, settings.topic_prefix), settings.clock, edge=edge)
         pace = Pace(
             Turns(self._advanced, settings.detector_pass_seconds),
             backlog=lambda: self._event_consumer.behind,
@@ -236,11 +251,21 @@ class Detector:
 @asynccontextmanager
 async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
     """Connect and wire the parts."""
-    ruleset = Ruleset(load(settings.policy))
+    policies.check_file(settings)
     pool = await open_flow(settings.dsn, max_size=settings.detector_workers + OTHER_CONNECTIONS)
-    registry = new_registry(settings.revision)
-    await follow_policy(pool, ruleset, settings)
-    detector = Detector(settings, ruleset, pool, registry)
+    try:
+        yield await _service(settings, pool)
+    finally:
+        await pool.close()
+
+
+async def _service(settings: DetectorSettings, pool: Pool) -> Service:
+    registry, switch = new_registry(settings.revision), PolicySwitch(settings)
+    found = await switch.start(pool)
+    ruleset = Ruleset(found.policy)
+    renewal = ServiceRenewal() if settings.is_policy_a_file else ServiceRenewal(OtherPolicyError)
+    watch = PolicyWatch(pool, renewal, found.version, switch.number)
+    detector = Detector(settings, ruleset, pool, registry, watch)
     await detector.start()
     routes = [
         *health_routes(detector.progress, detector.dependencies, registry),
@@ -248,8 +273,7 @@ async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
     ]
     hosts = LOOPBACK_HOSTS if settings.host in LOOPBACK else ("*",)
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts)]
-    yield Service(Starlette(routes=routes, middleware=middleware), detector.loops())
-    await pool.close()
+    return Service(Starlette(routes=routes, middleware=middleware), detector.loops(), renewal)
 
 
 def main() -> None:

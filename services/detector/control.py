@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from services.detector.evaluate.policy_switch import stored
 from services.detector.evaluate.rebuild import ReportProgress, rebuild
 from services.detector.publish.stage_catalog import CatalogStage, load_catalog
 from services.detector.settings import DetectorSettings
@@ -24,7 +25,7 @@ from shared.contracts.topics import EVENTS
 from shared.flow.ruleset import Ruleset
 from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import partitions_of
-from shared.policy import Policy, load
+from shared.policy import Policy
 from shared.postgres import locks
 from shared.postgres.pool import Pool
 from shared.runtime.settings import ServiceSettings
@@ -80,7 +81,8 @@ async def reevaluate(settings: DetectorSettings, since: int, report: ReportProgr
     by itself as soon as it is.
     """
     async with _pool(settings, connections=2) as pool:
-        result = await rebuild(pool, Ruleset(load(settings.policy)), settings, since, report)
+        ruleset = Ruleset((await stored(settings, pool)).policy)
+        result = await rebuild(pool, ruleset, settings, since, report)
         return None if result is None else result.published
 
 

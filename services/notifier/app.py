@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -29,10 +29,10 @@ from services.notifier.store import retention
 from services.notifier.store.signing_key import signing_key
 from services.notifier.web.pages import PreferencePages
 from services.notifier.writing import NoticeWriter
-from shared.contracts.topics import NOTICES, NOW, TICKETS
+from shared.contracts.topics import NOTICES, NOW, POLICY, TICKETS
 from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
-from shared.policy import Policy, load
+from shared.policy import Policy
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
 from shared.postgres.pruning import Retention
 from shared.runtime.clock import Clock, SystemClock
@@ -40,11 +40,14 @@ from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.mailbox_poll import MailboxPoll
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
+from shared.runtime.renewal import ServiceRenewal
 from shared.runtime.service import Loop, Service, every, health_routes, new_registry
 from shared.runtime.service import main as run_service
+from shared.stream import policies
 from shared.stream.consumer import Consumer, Handle
 from shared.stream.dependencies import dependencies_of
 from shared.stream.outbox import Relay
+from shared.stream.policy_follower import PolicyWatch, policy_loops
 from shared.stream.positions import StoredPositions
 from shared.stream.processor import Processor
 from shared.stream.reader import Subscription
@@ -63,8 +66,16 @@ SETTLE = timedelta(seconds=10)
 class Notifier:
     """The loops of one replica. Raises FaultsError where the hooks file cannot be used."""
 
-    def __init__(self, settings: NotifierSettings, pool: Pool, registry: CollectorRegistry, links: Links) -> None:
-        clock, policy, metrics = SystemClock(), load(settings.policy), NotifierMetrics(registry)
+    def __init__(
+        self,
+        settings: NotifierSettings,
+        policy: Policy,
+        pool: Pool,
+        registry: CollectorRegistry,
+        links: Links,
+        watch: PolicyWatch | None = None,
+    ) -> None:
+        clock, metrics = SystemClock(), NotifierMetrics(registry)
         receivers = load_hooks(settings.notifier_hooks, policy, settings.hooks_reachable)
         self._hooks = Hooks(settings, receivers, pool, registry)
         self.progress, self.dependencies = Progress(), dependencies_of("notifier", settings, registry)
@@ -81,7 +92,12 @@ class Notifier:
             lambda reason: metrics.dead.inc(),
             wake,
         )
-        self._consumer = _consumer(settings, pool, processor.run, registry, self.progress)
+        consumed = ConsumerMetrics.of_topics(registry, {settings.topic(name): name for name in (TICKETS, NOW, POLICY)})
+        self._consumer = _consumer(settings, pool, processor.run, consumed, self.progress)
+        followed = settings, pool, consumed, self.progress
+        self._policy_loops = (
+            policy_loops("notifier", *followed, watch, lambda reason: metrics.dead.inc(), wake) if watch else ()
+        )
         self._reminders = Reminders(
             pool, policy, writer, self._hooks.writer, self.progress, settings.follows_log, self._written
         )
@@ -100,6 +116,7 @@ class Notifier:
             self._measure_forever,
             *self._returned,
             *self._hooks.loops(),
+            *self._policy_loops,
         )
 
     def _written(self) -> None:
@@ -154,15 +171,15 @@ def _consumer(
     settings: NotifierSettings,
     pool: Pool,
     handle: Handle,
-    registry: CollectorRegistry,
+    consumed: Mapping[str, ConsumerMetrics],
     progress: Progress,
 ) -> Consumer:
-    names = {settings.topic(topic): topic for topic in (TICKETS, NOW)}
+    names = [settings.topic(topic) for topic in (TICKETS, NOW)]
     return Consumer(
-        Subscription(KafkaAccess.of(settings), list(names), settings.topic("andon-notifier"), max_records=100),
+        Subscription(KafkaAccess.of(settings), names, settings.topic("andon-notifier"), max_records=100),
         handle,
-        StoredPositions(pool, list(names)),
-        ConsumerMetrics.of_topics(registry, names),
+        StoredPositions(pool, names),
+        {topic: consumed[topic] for topic in names},
         progress,
     )
 
@@ -177,14 +194,19 @@ async def build(settings: NotifierSettings) -> AsyncIterator[Service]:
         )
     if settings.takes_returned_mails and not settings.notifier_bounce_domain:
         _log.warning("no mail is returned to the bounce port or mailbox: set ANDON_NOTIFIER_BOUNCE_DOMAIN, too")
+    policies.check_file(settings)
     pool = await open_pool(settings.dsn, "notices")
-    registry = new_registry(settings.revision)
-    links = Links(await signing_key(pool), settings.notifier_url, settings.notifier_bounce_domain)
-    notifier = Notifier(settings, pool, registry, links)
-    pages = PreferencePages(notifier.preferences).routes()
-    routes = [*health_routes(notifier.progress, notifier.dependencies, registry), *pages]
-    yield Service(Starlette(routes=routes), notifier.loops())
-    await pool.close()
+    try:
+        found = await policies.policy_in_force(settings, pool)
+        registry, renewal = new_registry(settings.revision), ServiceRenewal()
+        links = Links(await signing_key(pool), settings.notifier_url, settings.notifier_bounce_domain)
+        watch = PolicyWatch(pool, renewal, found.version)
+        notifier = Notifier(settings, found.policy, pool, registry, links, watch)
+        pages = PreferencePages(notifier.preferences).routes()
+        routes = [*health_routes(notifier.progress, notifier.dependencies, registry), *pages]
+        yield Service(Starlette(routes=routes), notifier.loops(), renewal)
+    finally:
+        await pool.close()
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -29,6 +30,7 @@ from services.tickets.cord.parts import CordParts
 from services.tickets.handlers import DECODERS, TicketHandlers
 from services.tickets.metrics import TicketMetrics
 from services.tickets.plan_changes import PlanChanges, TicketWriter
+from services.tickets.policy_saving import PolicySaving
 from services.tickets.present import clock_of
 from services.tickets.preview.client import PreviewClient
 from services.tickets.publish import TicketPublisher
@@ -48,25 +50,29 @@ from services.tickets.web.meeting_page import MeetingPage
 from services.tickets.web.page_context import PageContext
 from services.tickets.web.pages import TicketPages
 from services.tickets.web.plan_page import PlanPage
+from services.tickets.web.policy_page import PolicyPages
 from services.tickets.web.preview_page import PreviewPage
 from services.tickets.web.stage_page import StagePage
 from services.tickets.web.zones import ReaderZone
-from shared.contracts.topics import RELOCKS, TICKETS
+from shared.contracts.topics import POLICY, RELOCKS, TICKETS
 from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
-from shared.policy import Policy, parse
+from shared.policy import Policy
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
-from shared.runtime.clock import SystemClock
+from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
+from shared.runtime.renewal import ServiceRenewal
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
-from shared.runtime.yaml_file import Fault, FaultsError, read_text
-from shared.stream import positions
+from shared.runtime.yaml_file import Fault, FaultsError
+from shared.stream import policies, positions
 from shared.stream.consumer import Consumer
 from shared.stream.dependencies import dependencies_of
 from shared.stream.outbox import Relay
+from shared.stream.policies import PolicyInForce, file_policy
+from shared.stream.policy_follower import PolicyWatch
 from shared.stream.processor import Processor
 from shared.stream.reader import Subscription
 from shared.stream.transaction import PostgresTransactions
@@ -82,13 +88,21 @@ RELAY_BATCH = 20
 class Tickets:
     """The loops of one replica."""
 
-    def __init__(self, settings: TicketsSettings, pool: Pool, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        settings: TicketsSettings,
+        pool: Pool,
+        registry: CollectorRegistry,
+        found: PolicyInForce | None = None,
+        watch: PolicyWatch | None = None,
+    ) -> None:
         self._pool, self.progress, self._wall = pool, Progress(), SystemClock()
         self.clock = clock_of(settings.clock, self._wall)
         self.dependencies = dependencies_of("tickets", settings, registry)
         self.relocks_topic = settings.topic(RELOCKS)
-        self.policy_text = read_text(settings.policy, "ANDON_POLICY")
-        self.policy = parse(self.policy_text)
+        self.in_force = file_policy(settings) if found is None else found
+        self.policy, self._watch = self.in_force.policy, watch
+        self.saving = None if settings.is_policy_a_file else policy_saving(settings, self.clock)
         self.preview = PreviewClient(settings.detector_url)
         self.renewals = BaselineRenewals(pool, self.policy)
         self._inbox_age = inbox_age(settings, self.policy)
@@ -141,6 +155,8 @@ class Tickets:
             self.relocks_topic,
             self.renewals.due,
             self._wall,
+            self.in_force,
+            self.saving,
         )
 
     def loops(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
@@ -152,6 +168,7 @@ class Tickets:
             self._clock_loop,
             self.dependencies.run,
             *self.cord.loops(),
+            *([self._watch.run] if self._watch else []),
         )
 
     async def _clock_loop(self) -> None:
@@ -179,6 +196,11 @@ class Tickets:
         await self.access.forget()
         self._metrics.count(await ticket_store.counts(self._pool))
         self._metrics.messages_oldest.set(await messages.oldest_seconds(self._pool))
+
+
+def policy_saving(settings: TicketsSettings, clock: Clock) -> PolicySaving:
+    """Saves versions of the policy that the settings allow."""
+    return PolicySaving(settings.topic(POLICY), clock, partial(inbox_age, settings))
 
 
 def inbox_age(settings: TicketsSettings, policy: Policy) -> timedelta:
@@ -225,7 +247,8 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         MeetingPage(context, tickets.renewals.due),
         StagePage(context),
         ChartPage(context, tickets.relocks_topic, tickets.relay.wake.set),
-        PreviewPage(context, tickets.policy_text, tickets.preview),
+        PreviewPage(context, tickets.in_force, tickets.preview, tickets.saving is not None),
+        PolicyPages(context, tickets.in_force, tickets.preview, tickets.saving, tickets.relay.wake.set),
         ForecastPage(context),
         LedgerPage(context),
         PlanPage(context, tickets.writer, changed),
@@ -277,11 +300,25 @@ def _fault_pages(context: PageContext, cord: CordPages) -> Mapping[Any, Any]:
 @asynccontextmanager
 async def build(settings: TicketsSettings) -> AsyncIterator[Service]:
     """Connect and put the parts together."""
+    policies.check_file(settings)
     pool = await open_pool(settings.dsn, "tickets")
-    registry = new_registry(settings.revision)
-    tickets = Tickets(settings, pool, registry)
-    yield Service(application(tickets, pool, registry, settings.hosts), tickets.loops())
-    await pool.close()
+    try:
+        registry, renewal = new_registry(settings.revision), ServiceRenewal()
+        found = await policy_of(settings, pool)
+        watch = None if settings.is_policy_a_file else PolicyWatch(pool, renewal, found.version)
+        tickets = Tickets(settings, pool, registry, found, watch)
+        yield Service(application(tickets, pool, registry, settings.hosts), tickets.loops(), renewal)
+    finally:
+        await pool.close()
+
+
+async def policy_of(settings: TicketsSettings, pool: Pool) -> PolicyInForce:
+    """The policy in force; the file becomes its first version where people edit it in the browser."""
+    if not settings.is_policy_a_file and not await policies.number_in_force(pool):
+        file = file_policy(settings)
+        inbox_age(settings, file.policy)
+        await policy_saving(settings, clock_of(settings.clock, SystemClock())).begin(pool, file)
+    return await policies.policy_in_force(settings, pool)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from shared.contracts.topics import (
     MEASURES,
     NOTICES,
     NOW,
+    POLICY,
     PROBLEMS,
     RECEIPTS,
     RECEIVED,
@@ -41,18 +42,22 @@ class TopicRights:
 RIGHTS: Mapping[str, TopicRights] = {
     "intake": TopicRights(publishes=(RECEIVED, EVENTS, STAGES, dead(EVENTS))),
     "detector": TopicRights(
-        groups=("andon-detector", "andon-detector-stages", "andon-detector-relocks"),
-        reads=(EVENTS, STAGES, RELOCKS),
+        groups=("andon-detector", "andon-detector-stages", "andon-detector-relocks", "andon-detector-policy"),
+        reads=(EVENTS, STAGES, RELOCKS, POLICY),
         publishes=(EVENTS, PROBLEMS, MEASURES, STAGE_STATUS, NOW, RECEIPTS),
     ),
     "analyst": TopicRights(
-        groups=("andon-analyst",), reads=(MEASURES, RELOCKS, RECEIPTS), publishes=(SIGNALS, PROBLEMS)
+        groups=("andon-analyst", "andon-analyst-policy"),
+        reads=(MEASURES, RELOCKS, RECEIPTS, POLICY),
+        publishes=(SIGNALS, PROBLEMS),
     ),
     "enricher": TopicRights(groups=("andon-enricher",), reads=(EVENTS,), publishes=(EVENTS, STAGES)),
     "tickets": TopicRights(
         groups=("andon-tickets",),
         reads=(PROBLEMS, MEASURES, NOTICES, STAGE_STATUS, NOW, RELOCKS),
-        publishes=(TICKETS, RELOCKS),
+        publishes=(TICKETS, RELOCKS, POLICY),
     ),
-    "notifier": TopicRights(groups=("andon-notifier",), reads=(TICKETS, NOW), publishes=(NOTICES,)),
+    "notifier": TopicRights(
+        groups=("andon-notifier", "andon-notifier-policy"), reads=(TICKETS, NOW, POLICY), publishes=(NOTICES,)
+    ),
 }

@@ -16,6 +16,7 @@ RELOCKS = "flow.relocks"
 RECEIPTS = "flow.receipts"
 TICKETS = "improvement.tickets"
 NOTICES = "improvement.notices"
+POLICY = "improvement.policy"
 DEAD_SUFFIX = ".dead"
 
 
@@ -48,6 +49,7 @@ PRODUCT_TOPICS = (
     Topic(RECEIPTS, "source/hour/part, or judged", partitions=1, config=_COMPACTED),
     Topic(TICKETS, "ticket", config=_KEPT),
     Topic(NOTICES, "ticket", config=_KEPT),
+    Topic(POLICY, "policy", partitions=1, config=_KEPT),
 )
 
 

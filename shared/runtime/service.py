@@ -34,6 +34,7 @@ from shared.runtime.dependencies import Dependencies
 from shared.runtime.health import LoopReady, Progress
 from shared.runtime.http_limits import LimitedHttpProtocol
 from shared.runtime.log import configure, logger
+from shared.runtime.renewal import Front, ServiceRenewal
 from shared.runtime.settings import ServiceSettings, SettingsError
 from shared.runtime.version import product_version
 from shared.runtime.yaml_file import FaultsError
@@ -42,6 +43,8 @@ _log = logger(__name__)
 MOST_CONNECTIONS = 4096
 # How old an answer of /metrics may be. Intake serves it on the port of webhooks, where anybody may ask for it.
 METRICS_SECONDS = 1.0
+# How soon to build a service anew again where that failed.
+RENEW_AGAIN_SECONDS = 30.0
 Loop = Callable[[], Awaitable[None]]
 
 
@@ -58,11 +61,12 @@ LIMITS = StopLimits()
 
 
 class Service:
-    """What `build` returns: an ASGI application, and the loops to run with it."""
+    """What `build` returns: an ASGI application, the loops to run with it, and who may ask to build it anew."""
 
-    def __init__(self, application: ASGIApp, loops: Sequence[Loop]) -> None:
+    def __init__(self, application: ASGIApp, loops: Sequence[Loop], renewal: ServiceRenewal | None = None) -> None:
         self.application = application
         self.loops = loops
+        self.renewal = ServiceRenewal() if renewal is None else renewal
 
 
 Build = Callable[[], AbstractAsyncContextManager[Service]]
@@ -147,14 +151,13 @@ async def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     waiter = asyncio.ensure_future(stop.wait())
-    parts = AsyncExitStack()
+    running = _Running(settings, build, waiter, limits)
     try:
-        service = await _unless(waiter, parts.enter_async_context(build()))
-        failed = service is not None and await _serve(service, settings, waiter, limits)
+        failed = await running.run()
     finally:
         waiter.cancel()
         leaving()
-        await _leave(parts, limits)
+        await running.leave()
     _log.info("stopped", crashed=failed)
     return failed
 
@@ -176,21 +179,84 @@ async def _unless(stopped: asyncio.Future[Any], built: Coroutine[Any, Any, Servi
     return None if building.cancelled() else building.result()
 
 
-async def _serve(service: Service, settings: ServiceSettings, stopped: asyncio.Future[Any], limits: StopLimits) -> bool:
-    """Serve until the stop or a crash. True: a loop crashed."""
-    server = _server(service.application, settings)
+class _Running:
+    """A service from its first build to its end."""
+
+    def __init__(
+        self, settings: ServiceSettings, build: Build, stopped: asyncio.Future[Any], limits: StopLimits
+    ) -> None:
+        self._settings, self._build, self._stopped, self._limits = settings, build, stopped, limits
+        self._parts = AsyncExitStack()
+
+    async def run(self) -> bool:
+        """Serve until the stop or a crash. True: a loop crashed."""
+        # No name for it here, which would keep the first parts for as long as the process lives.
+        return await self._serve(await _unless(self._stopped, self._parts.enter_async_context(self._build())))
+
+    async def leave(self) -> None:
+        """Close what was built."""
+        await _leave(self._parts, self._limits)
+
+    async def _serve(self, service: Service | None) -> bool:
+        if service is None:
+            return False
+        front = Front(service.application)
+        server = _server(front, self._settings)
+        serving = asyncio.ensure_future(server.serve())
+        tasks = _started(service)
+        _log.info("started", host=self._settings.host, port=self._settings.port)
+        while await self._must_renew(service, [*tasks, serving]):
+            following = await self._build_again(service, [*tasks, serving])
+            if following is not None:
+                await _end(tasks, self._limits)
+                before, (service, self._parts) = self._parts, following
+                tasks = _started(service)
+                await front.switch(service.application, self._limits.loops)
+                await _leave(before, self._limits)
+                _log.info("renewed")
+            elif any(task.done() for task in tasks):
+                break
+        failed = _crashed([*tasks, serving])
+        server.should_exit = True
+        await _end(tasks, self._limits, serving)
+        return failed
+
+    async def _must_renew(self, service: Service, tasks: Sequence[asyncio.Future[None]]) -> bool:
+        """Wait for the first end of anything; True: new parts are asked for."""
+        asked = asyncio.ensure_future(service.renewal.asked())
+        await asyncio.wait([self._stopped, asked, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        errors = [task.exception() for task in tasks if task.done() and not task.cancelled()]
+        is_asked = asked.done() or bool(errors)
+        asked.cancel()
+        return is_asked and not self._stopped.done() and all(map(service.renewal.is_asked_by, errors))
+
+    async def _build_again(
+        self, service: Service, tasks: Sequence[asyncio.Future[None]]
+    ) -> tuple[Service, AsyncExitStack] | None:
+        """New parts, beside those that still run; None: there are none now, so that these go on."""
+        parts = AsyncExitStack()
+        try:
+            following = await _unless(self._stopped, parts.enter_async_context(self._build()))
+        except Exception as error:
+            _log.error("cannot be renewed yet", error=repr(error), exc_info=error)
+            following = None
+        if following is not None:
+            return following, parts
+        await _leave(parts, self._limits)
+        service.renewal.forget()
+        await asyncio.wait([self._stopped, *tasks], timeout=RENEW_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        return None
+
+
+def _started(service: Service) -> list[asyncio.Future[None]]:
+    """The loops, as tasks."""
     tasks = [asyncio.ensure_future(loop()) for loop in service.loops]
-    tasks.append(asyncio.ensure_future(server.serve()))
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
     # Thousands of live models make collections at the default thresholds expensive.
     gc.set_threshold(100_000, 20, 50)
-    _log.info("started", host=settings.host, port=settings.port)
-    await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    failed = _crashed(tasks)
-    server.should_exit = True
-    await _end(tasks, limits)
-    return failed
+    return tasks
 
 
 def _server(application: ASGIApp, settings: ServiceSettings) -> uvicorn.Server:
@@ -231,18 +297,24 @@ def _crashed(tasks: Sequence[asyncio.Future[None]]) -> bool:
     return failed
 
 
-async def _end(tasks: Sequence[asyncio.Future[None]], limits: StopLimits) -> None:
-    """Let the server drain, cancel the loops, and give both time to finish.
+async def _end(
+    loops: Sequence[asyncio.Future[None]], limits: StopLimits, server: asyncio.Future[None] | None = None
+) -> None:
+    """Cancel the loops, let a server that is to exit drain, and give both time to finish.
 
     A cancellation can be lost: a fault of the connection in a `finally` takes its place. So what still runs after that
     time is cancelled again.
     """
-    for task in tasks[:-1]:
+    for task in loops:
         task.cancel()
-    _, running = await asyncio.wait(tasks, timeout=limits.loops)
-    for task in running:
-        _log.warning("a loop does not stop, cancelled again", loop=repr(task))
-        task.cancel()
+    if tasks := [*loops, *([] if server is None else [server])]:
+        ended, running = await asyncio.wait(tasks, timeout=limits.loops)
+        for task in running:
+            _log.warning("a loop does not stop, cancelled again", loop=repr(task))
+            task.cancel()
+        for task in ended:
+            # Seen: asyncio would report what a loop raised as it ended.
+            task.cancelled() or task.exception()
 
 
 async def _leave(parts: AsyncExitStack, limits: StopLimits) -> None:

@@ -67,6 +67,11 @@ class ServiceSettings(BaseSettings):
         description="Postgres DSN; ANDON_POSTGRES_FILE names a file",
     )
     policy: Path = Field(Path("policy.yaml"), description="the policy file")
+    policy_managed: Literal["file", "browser"] = Field(
+        "file",
+        description="file: the policy file is the truth, and the pages only show it; browser: it is the first version,"
+        " and owners change it on the pages. The same for all services",
+    )
     log: LogForm = Field("json", description="format of the logs: json or console")
     host: str = Field("127.0.0.1", description="address that the HTTP server listens on")
     port: int = Field(8080, ge=0, le=65535, description="port that the HTTP server listens on")
@@ -109,6 +114,10 @@ class ServiceSettings(BaseSettings):
     def postgres_address(self) -> str:
         """The DSN as it may be printed."""
         return printable_dsn(self.dsn)
+
+    @property
+    def is_policy_a_file(self) -> bool:
+        return self.policy_managed == "file"
 
     def topic(self, name: str) -> str:
         """The name of a topic on this Kafka."""

@@ -6,7 +6,7 @@ before the earliest change. It costs what happened and what fell due, never the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -26,6 +26,8 @@ from shared.runtime.instants import micros
 
 # Rows of changes that are in memory at once.
 CHANGES_AT_ONCE = 100
+ReadEdge = Callable[[Connection], Awaitable[int | None]]
+"""From which instant on this policy does not judge any more, in microseconds; None: it goes on."""
 # Microseconds by which the watermark may be ahead of our estimate of the database's clock.
 CLOCK_SLACK = 1_000_000
 
@@ -50,6 +52,10 @@ class _Span(NamedTuple):
     since: int = BEGINNING
 
 
+async def _no_edge(connection: Connection) -> int | None:
+    return None
+
+
 class Evaluator:
     """Keeps nothing between passes: all state is in the database."""
 
@@ -59,9 +65,10 @@ class Evaluator:
         publisher: ProblemPublisher,
         clock: ClockKind,
         changes_at_once: int = CHANGES_AT_ONCE,
+        edge: ReadEdge = _no_edge,
     ) -> None:
         self._ruleset, self._publisher, self._clock = ruleset, publisher, clock
-        self._changes_at_once = changes_at_once
+        self._changes_at_once, self._edge = changes_at_once, edge
         self._zone = ZoneInfo(ruleset.policy.timezone)
         self._lateness = ruleset.policy.lateness.micros()
         self._rules = {series.text: rules for series, rules in ruleset.series.items()}
@@ -80,7 +87,9 @@ class Evaluator:
         if not await evaluation.try_lock(connection):
             return None
         reached, held = await evaluation.state(connection)
-        watermark = await current_watermark(connection, self._clock)
+        watermark, edge = await current_watermark(connection, self._clock), await self._edge(connection)
+        if watermark is not None and edge is not None:
+            watermark = min(watermark, edge - 1)
         if held or watermark is None or watermark <= 0:
             return None
         if self._clock is ClockKind.WALL and reached is not None and reached > micros(now) + CLOCK_SLACK:

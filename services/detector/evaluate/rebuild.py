@@ -67,24 +67,31 @@ async def follow_policy(pool: Pool, ruleset: Ruleset, settings: DetectorSettings
     """
     async for attempt in retry_forever(_log, "waiting for Postgres", TRANSIENT):
         with attempt:
-            await _follow_policy(pool, ruleset, settings)
+            async with pool.acquire() as connection, connection.transaction():
+                await evaluation.lock(connection)
+                await adopt(connection, ruleset, settings)
 
 
-async def _follow_policy(pool: Pool, ruleset: Ruleset, settings: DetectorSettings) -> None:
-    async with pool.acquire() as connection, connection.transaction():
-        await evaluation.lock(connection)
-        resolver = StageResolver(ruleset.policy, await stage_store.load(connection))
-        await weeks.follow_policy(connection, definition_of(ruleset.policy))
-        stored, own = await fingerprint.stored(connection), fingerprint.of(ruleset, resolver)
-        if stored == own:
-            return
-        if not stored.ruleset:
-            await fingerprint.save(connection, own)
-            return
-        _log.info("policy changed: reevaluating within the lateness; andon reevaluate does so for all time")
-        watermark, held = await evaluation.state(connection)
-        since = BEGINNING if watermark is None else watermark - ruleset.policy.lateness.micros()
-        await _rebuild(connection, ruleset, resolver, settings, since, held, lambda done, total: None)
+async def adopt(
+    connection: Connection, ruleset: Ruleset, settings: DetectorSettings, effective_at: int | None = None
+) -> None:
+    """Where what is stored was built under another policy, rebuild, and reevaluate from the lateness before an instant.
+
+    `effective_at`: that instant; None: the watermark. The caller holds the lock of evaluation.
+    """
+    resolver = StageResolver(ruleset.policy, await stage_store.load(connection))
+    await weeks.follow_policy(connection, definition_of(ruleset.policy))
+    stored, own = await fingerprint.stored(connection), fingerprint.of(ruleset, resolver)
+    if stored == own:
+        return
+    if not stored.ruleset:
+        await fingerprint.save(connection, own)
+        return
+    _log.info("policy changed: reevaluating within the lateness; andon reevaluate does so for all time")
+    watermark, held = await evaluation.state(connection)
+    edge = watermark if effective_at is None or watermark is None else effective_at
+    since = BEGINNING if edge is None else edge - ruleset.policy.lateness.micros()
+    await _rebuild(connection, ruleset, resolver, settings, since, held, lambda done, total: None)
 
 
 async def rebuild(

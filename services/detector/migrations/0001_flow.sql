@@ -337,7 +337,9 @@ CREATE TABLE evaluation_state (
     stage_digest   text    NOT NULL DEFAULT '',
     held           boolean NOT NULL DEFAULT false,
     partitions     int,
-    fewer_since    timestamptz
+    fewer_since    timestamptz,
+    -- The version that everything up to the watermark is judged by; 0: the policy file, or none yet.
+    policy_version int     NOT NULL DEFAULT 0
 );
 INSERT INTO evaluation_state DEFAULT VALUES;
 

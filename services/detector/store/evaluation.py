@@ -21,6 +21,8 @@ _LOCK = "evaluation"
 _STATE = "SELECT watermark, held FROM evaluation_state"
 _SAVE_WATERMARK = "UPDATE evaluation_state SET watermark = $1"
 _HOLD = "UPDATE evaluation_state SET held = $1"
+_POLICY_VERSION = "SELECT policy_version FROM evaluation_state"
+_SAVE_POLICY_VERSION = "UPDATE evaluation_state SET policy_version = $1"
 _NEWEST = "SELECT max(id) FROM span_change"
 _TAKE = """
 DELETE FROM span_change WHERE id IN (SELECT id FROM span_change WHERE id <= $1 ORDER BY id LIMIT $2)
@@ -107,6 +109,17 @@ class PublishedInterval:
     interval: Interval
     published_count: int
     mode: Mode
+
+
+async def policy_version(executor: Executor) -> int:
+    """The version of the policy that is judged by; 0: the policy file, or none yet."""
+    version: int = await executor.fetchval(_POLICY_VERSION)
+    return version
+
+
+async def save_policy_version(connection: Connection, version: int) -> None:
+    """From the watermark on, judge by this version."""
+    await connection.execute(_SAVE_POLICY_VERSION, version)
 
 
 async def try_lock(connection: Connection) -> bool:

@@ -27,6 +27,7 @@ class AuditEvent(StrEnum):
     TOKEN_CHANGED = "token-changed"  # noqa: S105
     TICKET_CHANGED = "ticket-changed"
     BASELINE_CHANGED = "baseline-changed"
+    POLICY_CHANGED = "policy-changed"
     REFUSED = "refused"
     EXPORTED = "exported"
 

@@ -53,6 +53,10 @@ RULES: Mapping[tuple[str, str], Role] = {
     ("GET", "/charts/{name:path}"): READ,
     ("GET", "/what-if"): READ,
     ("GET", "/what-if.yaml"): READ,
+    ("GET", "/policy"): READ,
+    ("GET", "/policy.yaml"): READ,
+    ("GET", "/policy/versions/{number:int}"): READ,
+    ("GET", "/policy/text"): READ,
     ("GET", "/forecast"): READ,
     ("GET", "/ledger"): READ,
     ("GET", "/ledger.csv"): READ,
@@ -70,6 +74,9 @@ RULES: Mapping[tuple[str, str], Role] = {
     ("POST", f"{_TICKET}/{{action}}"): WORK,
     # The handler asks for the owner of the chart's pipeline.
     ("POST", "/charts/{name:path}"): WORK,
+    # The handler asks for the owners of the pipelines that change.
+    ("POST", "/policy"): WORK,
+    ("POST", "/policy/review"): WORK,
     # The API.
     ("GET", f"{_API}/openapi.json"): PUBLIC,
     ("GET", f"{_API}/tickets"): READ,
@@ -79,8 +86,13 @@ RULES: Mapping[tuple[str, str], Role] = {
     ("GET", f"{_API}/pipelines"): READ,
     ("GET", f"{_API}/pipelines/{{name:path}}"): READ,
     ("GET", f"{_API}/charts/{{name:path}}"): READ,
+    ("GET", f"{_API}/policy"): READ,
+    ("GET", f"{_API}/policy/versions"): READ,
+    ("GET", f"{_API}/policy/versions/{{number}}"): READ,
     ("GET", f"{_API}/ledger"): READ,
     ("GET", f"{_API}/meeting"): READ,
+    # The handler asks for the owners of the pipelines that change.
+    ("POST", f"{_API}/policy"): WORK,
     # The handler asks for the owner of the chart's pipeline.
     ("POST", f"{_API}/charts/{{name:path}}"): WORK,
     ("POST", f"{_API}/tickets/{{number}}/acknowledge"): WORK,

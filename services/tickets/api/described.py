@@ -60,7 +60,7 @@ def _describe(responses: dict[str, Any]) -> None:
     responses["429"]["headers"] = _RETRY
     shown = responses["200"].get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
     name = shown.rpartition("/")[2]
-    if name in ("TicketWhole", "ChartWhole"):
+    if name in ("TicketWhole", "ChartWhole", "PolicyWhole"):
         responses["200"]["headers"] = _ETAG
     if name in ("TicketList", "LedgerList"):
         responses["200"]["headers"] = _LINK

@@ -51,9 +51,16 @@ class Problem(BaseModel):
 class ApiFault(Exception):
     """A request that is answered with a `Problem`."""
 
-    def __init__(self, status: int, detail: str, changes: Sequence[HistoryEntry] = (), confirm: bool = False) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        changes: Sequence[HistoryEntry] = (),
+        confirm: bool = False,
+        field: str | None = None,
+    ) -> None:
         super().__init__(detail)
-        self.problem = Problem(status=status, detail=detail, changes=list(changes), confirm=confirm)
+        self.problem = Problem(status=status, detail=detail, field=field, changes=list(changes), confirm=confirm)
 
     @classmethod
     def refused(cls, error: NotPossibleError, meanwhile: list[HistoryEntry]) -> ApiFault:

@@ -6,10 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.tickets.plan_changes import TicketWriter
+from services.tickets.policy_saving import PolicySaving
 from shared.flow.statistics.columns import Chart
 from shared.policy import Policy
 from shared.postgres.pool import Pool
 from shared.runtime.clock import Clock, SystemClock
+from shared.stream.policies import PolicyInForce
+
+NO_TEXT = PolicyInForce(0, "")
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class ApiParts:
     """`changed` is called after a commit that changed a ticket, `published` after one that filled the outbox.
 
     `relocks_topic`: where baselines go. `renewals`: the charts whose baseline is due for renewal, by pipeline. `wall`:
-    real time, also where tickets live in a log's.
+    real time, also where tickets live in a log's. `saving`: None where the policy is a file.
     """
 
     pool: Pool
@@ -29,3 +33,5 @@ class ApiParts:
     relocks_topic: str
     renewals: Callable[[], Mapping[str, Sequence[Chart]]] = dict
     wall: Clock = field(default_factory=SystemClock)
+    in_force: PolicyInForce = NO_TEXT
+    saving: PolicySaving | None = None

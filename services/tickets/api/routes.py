@@ -26,6 +26,7 @@ from services.tickets.api.models_of_flow import ChartWhole, LedgerList, MeetingL
 from services.tickets.api.paging import next_page
 from services.tickets.api.parts import ApiParts
 from services.tickets.api.pipelines import PipelineEndpoints
+from services.tickets.api.policies import PolicyEndpoints, PolicyVersionList, PolicyWhole
 from services.tickets.api.preconditions import etag_of
 from services.tickets.api.reading import TicketReader, existing
 from services.tickets.api.working import TicketNumber, TicketWork
@@ -96,8 +97,16 @@ class Api:
         _add(app, "/pipelines/{name:path}", pipelines.board, "A pipeline at a glance", PipelineBoard, 404, 422)
         _add(app, "/charts/{name:path}", charts.chart, "A weekly measure with its baselines", ChartWhole, 404, 422)
         _add_change(app, "/charts/{name:path}", charts.relock, "Give a chart a new baseline", ChartWhole)
+        self._add_policy(app)
         _add(app, "/ledger", ledger.attempts, "What was tried, predicted and found, newest first", LedgerList, 422)
         _add(app, "/meeting", meeting.meeting, "What waits for a decision", MeetingList, 404, 422)
+
+    def _add_policy(self, app: FastAPI) -> None:
+        found = PolicyEndpoints(self._parts, self._answering)
+        _add(app, "/policy", found.policy, "The newest version of the policy", PolicyWhole)
+        _add(app, "/policy/versions", found.policy_versions, "The versions of the policy", PolicyVersionList)
+        _add(app, "/policy/versions/{number}", found.policy_version, "A version of the policy", PolicyWhole, 404, 422)
+        _add_change(app, "/policy", found.save_policy, "Save a version of the policy", PolicyWhole)
 
     async def tickets(self, request: Request, response: Response, query: Annotated[TicketQuery, Query()]) -> TicketList:
         async with self._parts.pool.acquire() as connection:

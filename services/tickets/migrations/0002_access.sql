@@ -107,3 +107,13 @@ BEGIN
     PERFORM set_config('andon.audit_retention', 'off', true);
 END $$;
 REVOKE ALL ON FUNCTION forget_audit(timestamptz) FROM PUBLIC;
+
+-- Who saved a version of the policy in the browser, and why. `account`: null where nobody signs in, where the account was
+-- forgotten, and for the first version, which is the policy file.
+CREATE TABLE policy_change (
+    version int         PRIMARY KEY REFERENCES policy_version,
+    at      timestamptz NOT NULL,
+    why     text        NOT NULL,
+    account int         REFERENCES account ON DELETE SET NULL
+);
+CREATE INDEX policy_change_by_account ON policy_change (account) WHERE account IS NOT NULL;

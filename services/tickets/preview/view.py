@@ -152,7 +152,7 @@ def sums(answer: PreviewAnswer, tried: Policy, name: str, titles: StageTitles) -
     pipeline = tried.pipelines[name]
     modes = {f"{rule.kind}/{name}/{rule.stage}": rule.mode for rule in pipeline.count_rules}
     active = [(one, one.after.per_quarter) for one in answer.rules if one.after and modes.get(one.key) is Mode.ACTIVE]
-    known = [per_quarter for _, per_quarter in active if per_quarter is not None] + list(_budgets(pipeline, name))
+    known = [per_quarter for _, per_quarter in active if per_quarter is not None] + list(budgets(pipeline, name))
     unpriced = [
         f"{titles.title(name, one.stage)}, {wording.of(one.kind).label}"
         for one, per_quarter in active
@@ -168,7 +168,7 @@ def sums(answer: PreviewAnswer, tried: Policy, name: str, titles: StageTitles) -
     )
 
 
-def _budgets(pipeline: Pipeline, name: str) -> Iterator[float]:
+def budgets(pipeline: Pipeline, name: str) -> Iterator[float]:
     """Of the active rules whose budget says how often they open by chance."""
     for watch in pipeline_watches(name, pipeline):
         if watch.mode is Mode.ACTIVE:

@@ -21,6 +21,7 @@ _PARTS = {
     """,
     "requests": "SELECT key, asked_at, status FROM api_answer WHERE account = $1 ORDER BY asked_at",
     "changes": "SELECT ticket, seq, change, at, reason FROM change WHERE account = $1 ORDER BY ticket, seq",
+    "policies": "SELECT version, at, why FROM policy_change WHERE account = $1 ORDER BY version",
     "audit": """
         SELECT id AS number, at, event, account, detail FROM audit
         WHERE account = $1 OR detail -> 'changed' = to_jsonb($1) ORDER BY id
@@ -37,7 +38,7 @@ async def account(executor: Executor, email: str) -> Mapping[str, Any] | None:
 
 
 async def rows(executor: Executor, number: int) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-    """Sessions, links, tokens, changes of tickets and rows of the audit log that name an account by its number."""
+    """Sessions, links, tokens, changes of tickets and the policy, and rows of the audit log, of an account."""
     return {name: [dict(row) for row in await executor.fetch(sql, number)] for name, sql in _PARTS.items()}
 
 

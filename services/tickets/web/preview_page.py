@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from services.tickets.access.roles import Role, current_visitor
 from services.tickets.preview import view
 from services.tickets.preview.client import NoPreview, PreviewClient
 from services.tickets.preview.fields import (
@@ -33,16 +34,20 @@ from shared.contracts.preview import PreviewAnswer
 from shared.policy import PolicyError, StageTitles, parse
 from shared.policy.edit import NotEditable, with_changes
 from shared.policy.numbers import decimal
+from shared.stream.policies import PolicyInForce
 
 PIPELINE = "pipeline"
 _YAML = "application/yaml; charset=utf-8"
 
 
 class PreviewPage:
-    """`text`: the policy file as it was read."""
+    """`is_saved_here`: people change the policy on the pages, not in its file."""
 
-    def __init__(self, context: PageContext, text: str, client: PreviewClient) -> None:
-        self._pool, self._policy, self._text, self._client = context.pool, context.policy, text, client
+    def __init__(
+        self, context: PageContext, found: PolicyInForce, client: PreviewClient, is_saved_here: bool = False
+    ) -> None:
+        self._pool, self._policy, self._client = context.pool, context.policy, client
+        self._version, self._text, self._is_saved_here = found.version, found.text, is_saved_here
         self._html, self._error = context.html, context.error
 
     def routes(self) -> list[BaseRoute]:
@@ -77,8 +82,8 @@ class PreviewPage:
     async def _page(self, name: str, wish: TriedWish) -> Response:
         titles = await stages.titles(self._pool, self._policy)
         text, reasons = self._tried(name, wish)
-        answer = None
-        if not wish.faults and not reasons:
+        answer, is_policy = None, not wish.faults and not reasons
+        if is_policy:
             try:
                 answer = await self._client.ask(name, text)
             except NoPreview as error:
@@ -97,9 +102,15 @@ class PreviewPage:
             false_alarms=wish.changed.get(FALSE_ALARMS, decimal(self._policy.pipelines[name].false_alarms)),
             export=f"/what-if.yaml?{urlencode({PIPELINE: name} | wish.changed)}",
             plain=preview_address(name),
+            saves=text if wish.changed and is_policy and self._may_save(name) else None,
+            version=self._version,
+            is_saved_here=self._is_saved_here,
             new=self._new(name, titles),
             **self._rows(name, wish, answer, titles),
         )
+
+    def _may_save(self, name: str) -> bool:
+        return self._is_saved_here and current_visitor().role_in(name, self._policy) >= Role.OWNER
 
     def _rows(
         self, name: str, wish: TriedWish, answer: PreviewAnswer | None, titles: StageTitles

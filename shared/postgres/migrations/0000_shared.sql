@@ -1,4 +1,4 @@
--- Every service's schema has these tables: where it stands in each topic, and what it still has to publish.
+-- Every service's schema has these tables: where it stands in each topic, what it still has to publish, and the policy.
 -- `last_ms`: the greatest time of the records before `next_offset`. `verified_*`: both as they were when the log was last
 -- found to be the one that was read; a recreated topic has newer records before that offset. A time is null
 -- where it is not known.
@@ -29,4 +29,12 @@ CREATE TABLE outbox_refused (
     created_at timestamptz NOT NULL,
     refused_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     reason     text        NOT NULL
+);
+
+-- The versions of a policy that people edit in the browser; none where it is a file. Judgement from `effective_at` on is
+-- by a version, until the next one's.
+CREATE TABLE policy_version (
+    version      int         PRIMARY KEY,
+    effective_at timestamptz NOT NULL,
+    text         text        NOT NULL
 );
