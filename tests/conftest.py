@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from functools import cache
 from pathlib import Path
 
+import httpx
 import pytest
 import typer.testing
 
@@ -28,6 +29,8 @@ LOG_LINES = 30
 examples.register()
 # Typer builds the tree of all commands at each invocation, which takes longer than the command itself.
 typer.testing._get_command = cache(typer.testing._get_command)
+# Each client of httpx reads all certificates that are trusted, which takes longer than a request of a test.
+httpx._transports.default.create_ssl_context = cache(httpx._transports.default.create_ssl_context)
 
 
 def pytest_configure() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from functools import cache
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -19,13 +20,16 @@ PASSWORD = "a 'quoted' \\ password"
 """Of the role of each service. One for all tests: roles belong to the whole server."""
 PASSWORDS = dict.fromkeys(SCHEMAS, PASSWORD)
 _made: set[str] = set()
+_with_template: set[str] = set()
+"""DSNs of the servers on which this process has seen the template."""
 
 
 async def new_database(postgres: str, template: str = "template1") -> str:
     """DSN of a fresh copy of a database on the server of `postgres`; an empty one if no template is named."""
     name = f"t{secrets.token_hex(6)}"
     connection = await asyncpg.connect(postgres)
-    await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    # Files are copied at a third less of the time than pages through the log, as a database is small.
+    await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
     await connection.close()
     _made.add(name)
     return urlunsplit(urlsplit(postgres)._replace(path=f"/{name}"))
@@ -61,11 +65,19 @@ async def _drop(postgres: str, names: list[str]) -> None:
         await connection.close()
 
 
-async def _template(postgres: str) -> str:
-    """The name of a database with all tables, which the first who asks makes. Other migrations give another name."""
+@cache
+def _template_name() -> str:
+    """Other migrations or rights give another name."""
     digests = [migration.digest for package in SERVICES.values() for migration in migrations_of(package)]
     digests += [str(rights_of(service)) for service in SCHEMAS]
-    name = f"migrated-{hashlib.sha256(''.join(digests).encode()).hexdigest()[:16]}"
+    return f"migrated-{hashlib.sha256(''.join(digests).encode()).hexdigest()[:16]}"
+
+
+async def _template(postgres: str) -> str:
+    """The name of a database with all tables, which the first who asks makes."""
+    name = _template_name()
+    if postgres in _with_template:
+        return name
     connection = await asyncpg.connect(postgres)
     try:
         # Closing the connection unlocks.
@@ -78,4 +90,5 @@ async def _template(postgres: str) -> str:
             _made.discard(urlsplit(made).path[1:])
     finally:
         await connection.close()
+    _with_template.add(postgres)
     return name

@@ -19,10 +19,10 @@ def test_what_is_named_exists(beginning: str) -> None:
 @pytest.mark.parametrize(
     ("test", "scope"),
     [
-        ("tests/browser/test_live.py::test_the_board_follows", "browser"),
-        ("tests/browser/test_cord.py::test_x[a::b]", "browser"),
+        ("tests/browser/test_live.py::test_the_board_follows", "tests/browser"),
+        ("tests/browser/test_cord.py::test_x[a::b]", "tests/browser"),
         ("tests/unit/flow/test_weeks.py::test_x[1::2]", "tests/unit/flow/test_weeks.py"),
-        ("tests/system/test_line.py::test_x", "demo"),
+        ("tests/system/test_line.py::test_x", "tests/system/demo"),
     ],
 )
 def test_a_test_goes_with_its_group_or_its_file(test: str, scope: str) -> None:
