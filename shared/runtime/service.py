@@ -176,6 +176,8 @@ async def _serve(service: Service, settings: ServiceSettings, stopped: asyncio.F
     gc.freeze()
     # Thousands of live models make collections at the default thresholds expensive.
     gc.set_threshold(100_000, 20, 50)
+    # A thread that draws or learns would else keep the loop waiting for 5 ms after each answer of the database.
+    sys.setswitchinterval(0.001)
     _log.info("started", host=settings.host, port=settings.port)
     await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
     failed = _crashed(tasks)
