@@ -42,9 +42,9 @@ class Watch:
     """A loop that only marks wake, since the last one of its activity is long ago."""
 
     def __init__(self, recorder: Recorder, kafka: str, prefix: str, leaders: LogEndsClient) -> None:
-        seconds = [0.0]
-        self.activity, self.advanced = Activity(3600, lambda: seconds[0]), Activity()
-        seconds[0] = 60
+        self._seconds = 0.0
+        self.activity, self.advanced = Activity(3600, lambda: self._seconds), Activity()
+        self._seconds += 60
         settings = DetectorSettings(kafka=kafka, topic_prefix=prefix)
         clock = DatabaseClock(recorder.pool)
         self._pool = recorder.pool
@@ -52,6 +52,11 @@ class Watch:
         self.loop = WatermarkLoop(
             recorder.pool, recorder.consumer, leaders, settings, self.activity, self.advanced, clock
         )
+
+    def mark(self) -> None:
+        """One turn of the loop, and no more: activity is long ago again."""
+        self.activity.mark()
+        self._seconds += 60
 
     async def watermark(self) -> int:
         """In microseconds; 0 for none."""
@@ -74,8 +79,11 @@ class Watch:
             await asyncio.wait([task])
 
 
-def now() -> int:
-    return int(time.time() * 1_000_000)
+async def an_instant() -> int:
+    """Now in microseconds; it is over when this returns, also for clocks that count milliseconds."""
+    instant = int(time.time() * 1_000_000)
+    await asyncio.sleep(0.002)
+    return instant
 
 
 async def until_partitions_known(recorder: Recorder) -> None:
@@ -95,10 +103,10 @@ async def test_a_mark_brings_judgement_time_to_the_present(
         await until_partitions_known(one)
         async with watch.running():
             await asyncio.sleep(0.3)
-            after = now()
+            after = await an_instant()
             assert watch.advanced.marks == 0
 
-            watch.activity.mark()
+            watch.mark()
             await eventually(watch.watermark, lambda instant: instant >= after)
 
     assert watch.advanced.marks == 1, "evaluation is woken"
@@ -118,7 +126,7 @@ async def test_records_that_are_not_handled_hold_judgement_time(
             [OutgoingMessage(one.topic, str(n % 9).encode(), str(COUNT + n).encode()) for n in range(9)]
         )
         await publisher.stop()
-        asked = now()
+        asked = await an_instant()
 
         assert await watch.asks() < asked
 
@@ -135,7 +143,7 @@ async def test_a_log_that_ends_before_what_was_handled_proves_nothing(
     async with one.running():
         await all_seen(one)
         await until_partitions_known(one)
-        asked = now()
+        asked = await an_instant()
         assert await watch.asks() < asked
 
 
@@ -148,7 +156,7 @@ async def test_without_an_answer_fetches_show_the_ends_as_before(
     async with one.running():
         await all_seen(one)
         await until_partitions_known(one)
-        asked = now()
+        asked = await an_instant()
         await eventually(watch.asks, lambda instant: instant >= asked)
     assert leaders.questions
 
