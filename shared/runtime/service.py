@@ -256,6 +256,8 @@ def _started(service: Service) -> list[asyncio.Future[None]]:
     gc.freeze()
     # Thousands of live models make collections at the default thresholds expensive.
     gc.set_threshold(100_000, 20, 50)
+    # A thread that draws or learns would else keep the loop waiting for 5 ms after each answer of the database.
+    sys.setswitchinterval(0.001)
     return tasks
 
 
