@@ -26,6 +26,7 @@ from shared.connectors.apis import crms
 from shared.connectors.registry import kinds
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
+from shared.contracts.handled import HandledEvent
 from shared.contracts.measures import MeasureEvent
 from shared.contracts.notices import NoticeEvent
 from shared.contracts.now import NowEvent
@@ -51,6 +52,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "improvement.tickets": TicketEvent,
     "improvement.notices": NoticeEvent,
     "dead-letters": DeadEvent,
+    "dead-letters.handled": HandledEvent,
     "hooks": HookEvent,
 }
 SERVICE_SETTINGS: dict[str, type[ServiceSettings]] = {

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from shared.contracts.topics import (
     EVENTS,
+    HANDLED,
     MEASURES,
     NOTICES,
     NOW,
     PROBLEMS,
+    PRODUCT_TOPICS,
     RECEIPTS,
     RECEIVED,
     RELOCKS,
@@ -26,12 +28,18 @@ from shared.contracts.topics import (
 class TopicRights:
     """Topics that a service consumes, in these groups, and topics that it produces to besides. Without prefix.
 
-    A consumer writes what it cannot handle to the dead letters of the topic.
+    A consumer writes what it cannot handle to the dead letters of the topic. `watches`: topics that it reads in no
+    group, and only counts.
     """
 
     groups: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     publishes: tuple[str, ...] = ()
+    watches: tuple[str, ...] = ()
+
+    @property
+    def readable(self) -> tuple[str, ...]:
+        return (*self.reads, *self.watches)
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -54,5 +62,10 @@ RIGHTS: Mapping[str, TopicRights] = {
         reads=(PROBLEMS, MEASURES, NOTICES, STAGE_STATUS, NOW, RELOCKS),
         publishes=(TICKETS, RELOCKS),
     ),
-    "notifier": TopicRights(groups=("andon-notifier",), reads=(TICKETS, NOW), publishes=(NOTICES,)),
+    "notifier": TopicRights(
+        groups=("andon-notifier",),
+        reads=(TICKETS, NOW),
+        publishes=(NOTICES,),
+        watches=(HANDLED, *(dead(topic.name) for topic in PRODUCT_TOPICS)),
+    ),
 }

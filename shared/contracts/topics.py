@@ -16,6 +16,7 @@ RELOCKS = "flow.relocks"
 RECEIPTS = "flow.receipts"
 TICKETS = "improvement.tickets"
 NOTICES = "improvement.notices"
+HANDLED = "dead-letters.handled"
 DEAD_SUFFIX = ".dead"
 
 
@@ -61,4 +62,5 @@ ALL_TOPICS = (
     Topic(RECEIVED, "source", config=_FORTNIGHT),
     *PRODUCT_TOPICS,
     *(Topic(dead(t.name), t.key, partitions=1, config=_KEPT | _LARGEST_DEAD) for t in PRODUCT_TOPICS),
+    Topic(HANDLED, "dead letter", partitions=1, config=_COMPACTED),
 )
