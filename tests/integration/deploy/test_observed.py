@@ -249,3 +249,23 @@ def test_a_panel_shows_red_for_a_bad_value_and_for_none(name: str) -> None:
 
 def test_no_panel_with_a_bad_value_has_gone() -> None:
     assert set(BAD_AND_GOOD) <= set(COLOURED)
+
+
+# A dashboard over days asks for a point an hour or more: a new installation has none of these yet.
+LONGEST_WITHOUT_GAPS = 24
+
+
+def hours_of(text: str) -> float:
+    """The length of a range such as now-6h."""
+    number, unit = re.fullmatch(r"(?:now-)?(\d+)([hdm])", text).groups()  # type: ignore[union-attr]
+    return int(number) * {"m": 1 / 60, "h": 1, "d": 24}[unit]
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_the_present_shows_on_a_new_installation(path: Path) -> None:
+    dashboard = json.loads(path.read_text())
+    for panel in dashboard["panels"]:
+        hours = hours_of(panel.get("timeFrom") or dashboard["time"]["from"])
+        for target in panel["targets"]:
+            is_instant = target.get("instant") and not target.get("range")
+            assert "expr" not in target or is_instant or hours <= LONGEST_WITHOUT_GAPS, panel["title"]
