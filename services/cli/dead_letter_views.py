@@ -1,4 +1,4 @@
-"""`andon dead-letters`: prints dead letters, and publishes their records again."""
+"""`andon dead-letters`: prints dead letters, publishes their records again, and marks what became of them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ import typer
 from services.cli.console import OutputForm, message, print_json, print_line
 from services.cli.servers import check_servers
 from shared.contracts.dead import DeadEvent
-from shared.contracts.topics import PRODUCT_TOPICS, dead
+from shared.contracts.handled import Handling
+from shared.contracts.topics import HANDLED, PRODUCT_TOPICS, dead
 from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.runtime.settings import ServiceSettings
 from shared.stream import dead_letters
 from shared.stream.dead_letters import NotRedrivableError, Unreadable
+from shared.stream.handled_letters import Marks, handling_of, publish_marks, read_marks, time_of
 
 _TOPICS = [topic.name for topic in PRODUCT_TOPICS]
 Letter = DeadEvent | Unreadable
@@ -32,29 +34,42 @@ class Redriven(NamedTuple):
     left: list[str]
 
 
-def print_list(topic: str | None, form: OutputForm) -> None:
-    """One line, or one object, for each dead letter. Raises ValueError for a topic without dead letters."""
-    asyncio.run(_print_list(_checked(topic), form))
+def print_list(topic: str | None, form: OutputForm, waiting: bool = False) -> None:
+    """One line, or one object, for each dead letter, or for each that waits.
+
+    Raises ValueError for a topic without dead letters.
+    """
+    asyncio.run(_print_list(_checked(topic), form, waiting))
 
 
-async def _print_list(topic: str | None, form: OutputForm) -> None:
-    count = 0
+async def _print_list(topic: str | None, form: OutputForm, waiting: bool) -> None:
+    count, marks = 0, await _marks()
     async for letter in _read(topic):
+        handling = handling_of(letter.id, time_of(letter), marks)
+        if waiting and handling:
+            continue
         if form is OutputForm.JSON:
             # One by one: there may be more than fit into memory.
-            typer.echo(("[\n" if not count else ",\n") + orjson.dumps(_record(letter)).decode(), nl=False)
+            text = orjson.dumps(_record(letter) | {"handled": handling}).decode()
+            typer.echo(("[\n" if not count else ",\n") + text, nl=False)
         else:
-            print_line(_line(letter))
+            print_line(_line(letter) + (f"  ({handling})" if handling else ""))
         count += 1
     if form is OutputForm.JSON:
         typer.echo("\n]" if count else "[]")
     elif not count:
-        message(f"There are no dead letters{f' of {topic}' if topic else ''}.")
+        waits = " that wait" if waiting else ""
+        message(f"There are no dead letters{f' of {topic}' if topic else ''}{waits}.")
 
 
 def _line(letter: Letter) -> str:
     record = _record(letter)
     return f"{record['id']}  {record['time']:%Y-%m-%d %H:%M:%S} UTC  {record['reason']}  {_flat(record['detail'])}"
+
+
+async def _marks() -> Marks:
+    settings = ServiceSettings.from_environment()
+    return await read_marks(KafkaAccess.of(settings), settings.topic_prefix)
 
 
 def _flat(text: str) -> str:
@@ -111,7 +126,7 @@ def _description(letter: Letter) -> Iterator[str]:
 
 
 def publish_again(wanted: list[str] | None, topic: str | None) -> Redriven:
-    """Publish the named records to their topics again, or all redrivable ones if none is named.
+    """Publish the named records to their topics again, or all redrivable ones that wait if none is named.
 
     Raises NotRedrivableError, before anything is published, if a named one does not exist or cannot be redriven;
     ValueError for a topic without dead letters.
@@ -120,12 +135,46 @@ def publish_again(wanted: list[str] | None, topic: str | None) -> Redriven:
 
 
 async def _publish_again(wanted: list[str] | None, topic: str | None) -> Redriven:
-    settings, left = ServiceSettings.from_environment(), list[str]()
+    settings, left, driven = ServiceSettings.from_environment(), list[str](), list[str]()
     publisher = Publisher(KafkaAccess.of(settings))
     try:
         letters = _redrivable(topic, left) if not wanted else _each(await _named(set(wanted), topic))
-        async with aclosing(letters):
-            return Redriven(await dead_letters.redrive(publisher, letters, settings.topic_prefix), left)
+        async with aclosing(_noted(letters, driven)) as noted:
+            published = await dead_letters.redrive(publisher, noted, settings.topic_prefix)
+        # Afterwards: a letter whose record is not back must not look like one.
+        await publish_marks(publisher, driven, Handling.REDRIVEN, settings.topic_prefix)
+        return Redriven(published, left)
+    finally:
+        await publisher.stop()
+
+
+async def _noted(letters: AsyncGenerator[Letter, None], ids: list[str]) -> AsyncGenerator[Letter, None]:
+    """The same letters; their ids are appended to `ids`."""
+    async with aclosing(letters):
+        async for letter in letters:
+            ids.append(letter.id)
+            yield letter
+
+
+def dismiss(wanted: list[str], topic: str | None, every: bool) -> int:
+    """Mark the named letters, or with `every` all that wait, as dismissed; how many. Their records stay as they are.
+
+    Raises LookupError, before any is marked, if a named one does not exist; ValueError for a topic without dead ones.
+    """
+    return asyncio.run(_dismiss(set(wanted), _checked(topic), every))
+
+
+async def _dismiss(wanted: set[str], topic: str | None, every: bool) -> int:
+    settings, marks = ServiceSettings.from_environment(), await _marks()
+    async with aclosing(_read(topic)) as letters:
+        known = {letter.id: time_of(letter) async for letter in letters if every or letter.id in wanted}
+    if missing := wanted - known.keys():
+        faults = (f"there is no dead letter {one}; see andon dead-letters list" for one in sorted(missing))
+        raise LookupError("\n".join([*faults, "Nothing was dismissed."]))
+    waiting = [letter for letter, written in known.items() if handling_of(letter, written, marks) is None]
+    publisher = Publisher(KafkaAccess.of(settings))
+    try:
+        return await publish_marks(publisher, waiting, Handling.DISMISSED, settings.topic_prefix)
     finally:
         await publisher.stop()
 
@@ -148,9 +197,12 @@ async def _each(letters: Iterable[Letter]) -> AsyncGenerator[Letter, None]:
 
 
 async def _redrivable(topic: str | None, left: list[str]) -> AsyncGenerator[Letter, None]:
-    """The letters that can be redriven. Appends the reason of each other one to `left`."""
+    """The letters that wait and can be redriven. Appends the reason of each other one that waits to `left`."""
+    marks = await _marks()
     async with aclosing(_read(topic)) as letters:
         async for letter in letters:
+            if handling_of(letter.id, time_of(letter), marks):
+                continue
             if reason := dead_letters.why_not(letter):
                 left.append(reason)
             else:
@@ -162,6 +214,7 @@ def _checked(topic: str | None) -> str | None:
     if topic is not None and topic not in _TOPICS:
         raise ValueError(f"--topic {topic}: has no dead letters; use one of {', '.join(_TOPICS)}")
     check_servers(topics=[dead(name) for name in ([topic] if topic else _TOPICS)])
+    check_servers(topics=[HANDLED])
     return topic
 
 

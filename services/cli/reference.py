@@ -1,4 +1,4 @@
-"""Generates the reference pages: settings, topics, and the JSON Schema of every message.
+"""Generates the reference pages: settings, topics, metrics, and the JSON Schema of every message.
 
 `make docs` runs it; a test fails if the committed pages are out of date.
 """
@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from services.analyst.settings import AnalystSettings
+from services.cli import metrics_reference
 from services.cli.migrate_settings import MigrateSettings
 from services.detector.settings import DetectorSettings
 from services.enricher.settings import EnricherSettings
@@ -26,6 +27,7 @@ from shared.connectors.apis import crms
 from shared.connectors.registry import kinds
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
+from shared.contracts.handled import HandledEvent
 from shared.contracts.measures import MeasureEvent
 from shared.contracts.notices import NoticeEvent
 from shared.contracts.now import NowEvent
@@ -53,6 +55,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "improvement.notices": NoticeEvent,
     "improvement.policy": PolicyEvent,
     "dead-letters": DeadEvent,
+    "dead-letters.handled": HandledEvent,
     "hooks": HookEvent,
 }
 SERVICE_SETTINGS: dict[str, type[ServiceSettings]] = {
@@ -71,6 +74,7 @@ def pages() -> dict[str, str]:
     generated = {
         "operator/settings.md": "\n".join(_settings()) + "\n",
         "operator/topics.md": "\n".join(_topics()) + "\n",
+        "operator/metrics.md": "\n".join(metrics_reference.page()) + "\n",
     }
     for name, model in SCHEMAS.items():
         schema = model.model_json_schema(mode="serialization")

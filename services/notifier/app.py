@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from services.notifier.bounces.door import BounceDoor
 from services.notifier.bounces.returned import BounceMailboxHandler
+from services.notifier.dead_letter_watch import DeadLetterWatch
 from services.notifier.delivery.queue import MailQueue, QueueTimes
 from services.notifier.delivery.sender import Sender
 from services.notifier.delivery.smtp import SmtpServer
@@ -104,6 +105,7 @@ class Notifier:
         self._retention = Retention(partial(retention.prune, pool), timedelta(days=settings.notifier_keep_days), clock)
         self.preferences = Preferences(pool, policy, readers, links, metrics, topic, clock, wake)
         self._returned = _returned(settings, self.preferences)
+        self._dead_letters = DeadLetterWatch(KafkaAccess.of(settings), settings.topic_prefix, registry)
 
     def loops(self) -> Sequence[Loop]:
         return (
@@ -114,6 +116,7 @@ class Notifier:
             self._retention.run,
             self.dependencies.run,
             self._measure_forever,
+            self._dead_letters.run,
             *self._returned,
             *self._hooks.loops(),
             *self._policy_loops,

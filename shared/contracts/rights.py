@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from shared.contracts.topics import (
     EVENTS,
+    HANDLED,
     MEASURES,
     NOTICES,
     NOW,
     POLICY,
     PROBLEMS,
+    PRODUCT_TOPICS,
     RECEIPTS,
     RECEIVED,
     RELOCKS,
@@ -27,12 +29,18 @@ from shared.contracts.topics import (
 class TopicRights:
     """Topics that a service consumes, in these groups, and topics that it produces to besides. Without prefix.
 
-    A consumer writes what it cannot handle to the dead letters of the topic.
+    A consumer writes what it cannot handle to the dead letters of the topic. `watches`: topics that it reads in no
+    group, and only counts.
     """
 
     groups: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     publishes: tuple[str, ...] = ()
+    watches: tuple[str, ...] = ()
+
+    @property
+    def readable(self) -> tuple[str, ...]:
+        return (*self.reads, *self.watches)
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -58,6 +66,9 @@ RIGHTS: Mapping[str, TopicRights] = {
         publishes=(TICKETS, RELOCKS, POLICY),
     ),
     "notifier": TopicRights(
-        groups=("andon-notifier", "andon-notifier-policy"), reads=(TICKETS, NOW, POLICY), publishes=(NOTICES,)
+        groups=("andon-notifier", "andon-notifier-policy"),
+        reads=(TICKETS, NOW, POLICY),
+        publishes=(NOTICES,),
+        watches=(HANDLED, *(dead(topic.name) for topic in PRODUCT_TOPICS)),
     ),
 }

@@ -17,6 +17,7 @@ RECEIPTS = "flow.receipts"
 TICKETS = "improvement.tickets"
 NOTICES = "improvement.notices"
 POLICY = "improvement.policy"
+HANDLED = "dead-letters.handled"
 DEAD_SUFFIX = ".dead"
 
 
@@ -63,4 +64,5 @@ ALL_TOPICS = (
     Topic(RECEIVED, "source", config=_FORTNIGHT),
     *PRODUCT_TOPICS,
     *(Topic(dead(t.name), t.key, partitions=1, config=_KEPT | _LARGEST_DEAD) for t in PRODUCT_TOPICS),
+    Topic(HANDLED, "dead letter", partitions=1, config=_COMPACTED),
 )

@@ -31,7 +31,7 @@ class Acl(NamedTuple):
 def acls_of(user: str, rights: TopicRights, prefix: str = "") -> list[Acl]:
     """What a service's user needs. Reading and writing include describing."""
     return [
-        *(Acl(user, "Read", "topic", prefix + topic) for topic in rights.reads),
+        *(Acl(user, "Read", "topic", prefix + topic) for topic in rights.readable),
         *(Acl(user, "Write", "topic", prefix + topic) for topic in rights.writes),
         *(Acl(user, "Read", "group", prefix + group) for group in rights.groups),
         # Brokers before 3.0 ask for it; later ones take any right to write for it.

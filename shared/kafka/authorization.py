@@ -22,7 +22,7 @@ async def missing_rights(connection: AIOKafkaConnection, rights: TopicRights, pr
 
     Says nothing about topics that do not exist.
     """
-    topics = await _missing_on_topics(connection, [prefix + t for t in rights.reads], "read", READ)
+    topics = await _missing_on_topics(connection, [prefix + t for t in rights.readable], "read", READ)
     topics += await _missing_on_topics(connection, [prefix + t for t in rights.writes], "write", WRITE)
     return topics + await _missing_on_groups(connection, [prefix + group for group in rights.groups])
 

@@ -14,9 +14,9 @@ GRANT USAGE ON SCHEMA report TO {ROLE};
 GRANT SELECT ON ALL TABLES IN SCHEMA report TO {ROLE};
 """
 _LIMITS = f"""
-ALTER ROLE {ROLE} CONNECTION LIMIT 20;
+ALTER ROLE {ROLE} CONNECTION LIMIT 10;
 ALTER ROLE {ROLE} SET default_transaction_read_only = on;
-ALTER ROLE {ROLE} SET statement_timeout = '30s';
+ALTER ROLE {ROLE} SET statement_timeout = '15s';
 """
 
 

@@ -22,6 +22,7 @@ BATCH = 100
 # With these limits a letter stays below the 4 MiB that its topic takes: in JSON, base64 adds a third to bytes and text
 # may grow sixfold. Only compressed records have larger bodies, as their topics take 2 MiB.
 MAX_BODY, MAX_KEY, MAX_HEADERS = 2_200_000, 50_000, 100_000
+DEAD_TOPICS = [topic.name for topic in ALL_TOPICS if topic.name.endswith(DEAD_SUFFIX)]
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 
 
@@ -97,7 +98,7 @@ async def read(
     kafka: KafkaAccess, prefix: str = "", topic: str | None = None
 ) -> AsyncGenerator[DeadEvent | Unreadable, None]:
     """All dead letters of one topic, or topic by topic, oldest first. Only a batch is in memory at a time."""
-    names = [dead(topic)] if topic else [t.name for t in ALL_TOPICS if t.name.endswith(DEAD_SUFFIX)]
+    names = [dead(topic)] if topic else DEAD_TOPICS
     consumer = AIOKafkaConsumer(**kafka.client_options(), enable_auto_commit=False, auto_offset_reset="earliest")
     try:
         await consumer.start()
@@ -108,12 +109,13 @@ async def read(
             while await consumer.position(partition) < ends[partition]:
                 records = await consumer.getmany(partition, timeout_ms=500, max_records=BATCH)
                 for record in records.get(partition, []):
-                    yield _letter(name, record)
+                    yield letter_of(name, record)
     finally:
         await consumer.stop()
 
 
-def _letter(name: str, record: ConsumerRecord) -> DeadEvent | Unreadable:
+def letter_of(name: str, record: ConsumerRecord) -> DeadEvent | Unreadable:
+    """The dead letter in a record of the dead-letter topic `name`."""
     raw = record.value or b""
     try:
         return DeadEvent.model_validate_json(raw)

@@ -185,7 +185,7 @@ async def test_a_user_may_do_nothing_but_what_its_service_needs(granted: SecureK
         # Dead letters have no dead letters of their own.
         existing = {one for one in missing if one.split()[1] == "group" or one.split(PREFIX)[1] in every}
         assert existing == {
-            *(f"read topic {PREFIX}{topic}" for topic in set(every) - set(rights.reads)),
+            *(f"read topic {PREFIX}{topic}" for topic in set(every) - set(rights.readable)),
             *(f"write topic {PREFIX}{topic}" for topic in set(every) - set(rights.writes)),
             *(f"use group {PREFIX}{group}" for group in set(groups) - set(rights.groups)),
         }

@@ -132,14 +132,25 @@ CASES: dict[str, list[RuleCase]] = {
             steady={f"{_GENUINE}{{{_CRM}}}": "0"},
         )
     ],
-    "EventsUntranslatable": [
+    "DeadLettersWaiting": [
         RuleCase(
-            pair("andon_intake_translation_failures_total", f'{_CRM},reason="untranslatable"'), "0", "0+1", 1, stays=59
+            pair("andon_dead_letters_waiting", 'topic="pipeline.events",reason="not-json"'),
+            "0",
+            "2",
+            0,
+            stays=5,
+            labels={"topic": "pipeline.events", "reason": "not-json"},
         )
     ],
-    "RecordsDeadLettered": [
-        RuleCase([f'andon_{service}_dead_letters_total{{service="{service}"}}'], "0", "0+1", 1, stays=59)
-        for service in SERVICES[1:]
+    "DeadLettersUncounted": [
+        RuleCase(
+            pair("andon_dead_letters_waiting", 'topic="pipeline.events",reason="handler"'),
+            "0",
+            "_",
+            20,
+            after="0",
+            steady={'andon_dependency_up{service="intake",to="kafka"}': "1"},
+        )
     ],
     "Lagging": [RuleCase(pair("andon_consumer_lag_seconds", _READS), "299", "301", 5, stays=5)],
     "RecordsLost": [RuleCase(pair("andon_consumer_gone_records_total", _READS), "0", "0+1", 1, stays=59)],

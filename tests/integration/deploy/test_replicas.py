@@ -6,19 +6,10 @@ import re
 import subprocess
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry
-
-from services.detector.metrics import DetectorMetrics
-from services.enricher.metrics import EnricherMetrics
-from services.intake.metrics import IntakeMetrics
-from services.notifier.metrics import NotifierMetrics
-from services.tickets.metrics import TicketMetrics
-from shared.runtime.dependencies import Dependencies
-from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
+from services.cli.metrics_reference import metrics_of, registries
 from shared.runtime.yaml_file import write_yaml
 from tests.integration.deploy.test_observed import needs_prometheus, promql
 
-_SCOPE = re.compile(r"Of (the system|a replica): aggregate by (max|min|sum)\.$")
 _NAME = re.compile(r"\bandon_[a-z_]+")
 MINUTES = 90
 # These compare replicas: tests/integration/deploy/rule_cases.py has their cases.
@@ -34,21 +25,11 @@ LABELS = {
 
 def scopes() -> dict[str, tuple[str, str]]:
     """Whose each metric is and how to aggregate it, from the helps of all metrics."""
-    registry = CollectorRegistry()
-    IntakeMetrics(registry, ["hubspot"])
-    DetectorMetrics(registry)
-    EnricherMetrics(registry, ["hubspot"])
-    TicketMetrics(registry)
-    NotifierMetrics(registry)
-    OutboxMetrics(registry)
-    ConsumerMetrics.of_topics(registry, {"events": "events"})
-    Dependencies({}, registry)
     found = {}
-    for family in registry.collect():
-        scope = _SCOPE.search(family.documentation)
-        assert scope, f"the help of {family.name} does not say whose it is: {family.documentation}"
-        suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(family.type, ("",))
-        found |= {family.name + suffix: (scope[1], scope[2]) for suffix in suffixes}
+    for registry in registries().values():
+        for one in metrics_of(registry):
+            suffixes = ("_bucket", "_sum", "_count") if one.kind == "histogram" else ("",)
+            found |= {one.name + suffix: (one.whose, one.aggregate) for suffix in suffixes}
     return found
 
 
