@@ -241,7 +241,7 @@ class _Running:
 
 def _started(service: Service) -> list[asyncio.Future[None]]:
     """The loops, as tasks."""
-    tasks = [asyncio.ensure_future(loop()) for loop in service.loops]
+    tasks: list[asyncio.Future[None]] = [asyncio.ensure_future(loop()) for loop in service.loops]
     gc.unfreeze()
     gc.collect()
     gc.freeze()

@@ -16,15 +16,14 @@ from starlette.routing import BaseRoute, Route
 from services.tickets.access.audit import AuditEvent
 from services.tickets.access.roles import Role, current_visitor
 from services.tickets.domain.typed import storable, trimmed
-from services.tickets.policy_saving import MAX_TEXT, MAX_WHY, PolicyDifference, PolicyRefused, PolicySaving
+from services.tickets.policy_saving import MAX_TEXT, MAX_WHY, CheckedPolicy, PolicyRefused, PolicySaving
 from services.tickets.preview.client import NoPreview, PreviewClient
-from services.tickets.preview.effect import effect_sentence
+from services.tickets.preview.effect import effect_sentence, has_same_stays
 from services.tickets.store import audit, policy_changes
 from services.tickets.web import forms
 from services.tickets.web.page_context import PageContext
 from services.tickets.web.policy_view import DiffLine, diff_lines, fault_texts
 from shared.contracts.policies import PolicyVersionData
-from shared.policy import Policy, parse
 from shared.runtime.yaml_file import FaultsError
 from shared.stream import policies
 from shared.stream.policies import PolicyInForce
@@ -53,8 +52,7 @@ class ReviewedChange:
     """A form that was checked against the newest version."""
 
     form: PolicyForm
-    before: str
-    changed: PolicyDifference
+    checked: CheckedPolicy
     diff: Sequence[DiffLine]
 
 
@@ -187,9 +185,7 @@ class PolicyPages:
     async def _compared(self, saving: PolicySaving, form: PolicyForm, latest: PolicyVersionData) -> ReviewedChange:
         visitor = current_visitor()
         try:
-            # A long text takes a second to read: others are answered meanwhile.
-            before = await asyncio.to_thread(parse, latest.text)
-            changed = await asyncio.to_thread(saving.check, before, form.text, visitor)
+            checked = await asyncio.to_thread(saving.check, latest.text, form.text, visitor)
         except FaultsError as error:
             raise PolicyAnswer(self._text_page(422, form.base, form.text, fault_texts(error))) from None
         except PolicyRefused as refused:
@@ -200,7 +196,7 @@ class PolicyPages:
             raise PolicyAnswer(
                 self._text_page(422, form.base, form.text, ["Nothing is changed: the policy says the same already."])
             )
-        return ReviewedChange(form, latest.text, changed, diff)
+        return ReviewedChange(form, checked, diff)
 
     async def _note_refusal(self) -> None:
         visitor = current_visitor()
@@ -209,31 +205,31 @@ class PolicyPages:
             await audit.note(self._pool, datetime.now(UTC), AuditEvent.REFUSED, visitor.account, **detail)
 
     async def _review_page(self, status: int, reviewed: ReviewedChange, fault: str = "") -> Response:
-        before, after = parse(reviewed.before), parse(reviewed.form.text)
+        checked = reviewed.checked
         return self._html(
             "policy_review.html",
             status,
             form=reviewed.form,
             diff=reviewed.diff,
-            effects=[
-                await self._effect(name, before, after, reviewed.form.text) for name in reviewed.changed.pipelines
-            ],
-            is_general=reviewed.changed.is_general,
+            effects=[await self._effect(name, checked, reviewed.form.text) for name in checked.changed.pipelines],
+            is_general=checked.changed.is_general,
             fault=fault,
             max_why=MAX_WHY,
         )
 
-    async def _effect(self, name: str, before: Policy, after: Policy, text: str) -> tuple[str, str]:
+    async def _effect(self, name: str, checked: CheckedPolicy, text: str) -> tuple[str, str]:
         """The name of a pipeline, and what the change would have done there."""
-        title = after.pipelines[name].name
-        if name not in before.pipelines:
-            return title, "This pipeline is new."
+        before, after = checked.before.pipelines.get(name), checked.after.pipelines[name]
+        if before is None:
+            return after.name, "This pipeline is new."
+        if not has_same_stays(checked.before, checked.after, name):
+            return after.name, "Its stages or clocks change, so what it would have done cannot be counted."
         try:
             answer = await self._client.ask(name, text)
         except NoPreview as error:
             reasons = " ".join(f"{reason[:1].upper()}{reason[1:]}." for reason in error.reasons)
-            return title, f"What it would have done cannot be shown. {reasons}"
-        return title, effect_sentence(answer, before, after, name)
+            return after.name, f"What it would have done cannot be shown. {reasons}"
+        return after.name, effect_sentence(answer, checked.before, checked.after, name)
 
     async def _conflict(self, form: PolicyForm) -> Response:
         """Others saved a version since the form was made: shows what they changed, and keeps what was typed."""
