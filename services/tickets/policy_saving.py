@@ -93,6 +93,8 @@ class PolicySaving:
         before = parse(before_text)
         if not any(visitor.role_in(name, before) >= Role.OWNER for name in before.pipelines):
             raise PolicyRefused("Only the owner of a pipeline may change it.")
+        if text.splitlines() == before_text.splitlines():
+            raise FaultsError([Fault(0, "", "nothing is changed; the policy says the same already")])
         after = parse(text)
         check_kept(before, after)
         self._check(after)

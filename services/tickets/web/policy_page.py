@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -54,6 +55,14 @@ class ReviewedChange:
     form: PolicyForm
     checked: CheckedPolicy
     diff: Sequence[DiffLine]
+
+
+class PolicyEffect(NamedTuple):
+    """What a change would have done in a pipeline, in words; `is_counted`: on its history."""
+
+    pipeline: str
+    words: str
+    is_counted: bool = False
 
 
 class PolicyAnswer(Exception):
@@ -192,10 +201,6 @@ class PolicyPages:
             await self._note_refusal()
             raise PolicyAnswer(self._error(403, "This is not yours to change", str(refused))) from None
         diff = await asyncio.to_thread(diff_lines, latest.text, form.text)
-        if not diff:
-            raise PolicyAnswer(
-                self._text_page(422, form.base, form.text, ["Nothing is changed: the policy says the same already."])
-            )
         return ReviewedChange(form, checked, diff)
 
     async def _note_refusal(self) -> None:
@@ -217,19 +222,20 @@ class PolicyPages:
             max_why=MAX_WHY,
         )
 
-    async def _effect(self, name: str, checked: CheckedPolicy, text: str) -> tuple[str, str]:
+    async def _effect(self, name: str, checked: CheckedPolicy, text: str) -> PolicyEffect:
         """The name of a pipeline, and what the change would have done there."""
         before, after = checked.before.pipelines.get(name), checked.after.pipelines[name]
         if before is None:
-            return after.name, "This pipeline is new."
+            return PolicyEffect(after.name, "This pipeline is new.")
         if not has_same_stays(checked.before, checked.after, name):
-            return after.name, "Its stages or clocks change, so what it would have done cannot be counted."
+            return PolicyEffect(after.name, "Its stages or clocks change: what it would have done cannot be counted.")
         try:
             answer = await self._client.ask(name, text)
         except NoPreview as error:
             reasons = " ".join(f"{reason[:1].upper()}{reason[1:]}." for reason in error.reasons)
-            return after.name, f"What it would have done cannot be shown. {reasons}"
-        return after.name, effect_sentence(answer, checked.before, checked.after, name)
+            return PolicyEffect(after.name, f"What it would have done cannot be shown. {reasons}")
+        words = effect_sentence(answer, checked.before, checked.after, name)
+        return PolicyEffect(after.name, words, is_counted=True)
 
     async def _conflict(self, form: PolicyForm) -> Response:
         """Others saved a version since the form was made: shows what they changed, and keeps what was typed."""
