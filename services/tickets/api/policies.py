@@ -29,11 +29,11 @@ VersionNumber = Annotated[int, Path(ge=1, lt=2**31, description="number of a ver
 
 
 class PolicySummary(BaseModel):
-    """A version, without its text. `effective_at`: judgement from then on is by it."""
+    """A version, without its text. `effective_at`: judgement from then on is by it. `saved_at`: null: not known."""
 
     version: int
     effective_at: datetime
-    saved_at: datetime
+    saved_at: datetime | None
     why: str
 
 
