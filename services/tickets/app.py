@@ -313,7 +313,7 @@ async def build(settings: TicketsSettings) -> AsyncIterator[Service]:
     try:
         registry, renewal = new_registry(), ServiceRenewal()
         found = await policy_of(settings, pool)
-        watch = None if settings.is_policy_a_file else PolicyWatch(pool, renewal, found.version)
+        watch = PolicyWatch(pool, renewal, found.version, registry)
         tickets = Tickets(settings, pool, registry, found, watch)
         yield Service(application(tickets, pool, registry, settings.hosts), tickets.loops(), renewal)
     finally:
