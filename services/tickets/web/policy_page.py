@@ -172,7 +172,7 @@ class PolicyPages:
         if saved is None:
             return await self._conflict(form)
         self._published()
-        return RedirectResponse(f"/policy?saved={saved.version}", 303)
+        return _saved(saved)
 
     async def _checked(self, request: Request) -> ReviewedChange:
         """Raises PolicyAnswer for what cannot be saved: no rights, faults, an older version, another site's form."""
@@ -188,7 +188,7 @@ class PolicyPages:
             fault = f"The text has {len(form.text):,} letters; {MAX_TEXT:,} are the most."
             raise PolicyAnswer(self._text_page(422, latest.version, latest.text, [fault]))
         if form.base != latest.version:
-            raise PolicyAnswer(await self._conflict(form))
+            raise PolicyAnswer(_saved(latest) if _is_sent_twice(form, latest) else await self._conflict(form))
         return await self._compared(self._saving, form, latest)
 
     async def _compared(self, saving: PolicySaving, form: PolicyForm, latest: PolicyVersionData) -> ReviewedChange:
@@ -272,6 +272,15 @@ class PolicyPages:
 
     def _no_version(self) -> Response:
         return self._error(404, "There is no such version", "The page of the policy lists all that there are.")
+
+
+def _saved(version: PolicyVersionData) -> Response:
+    return RedirectResponse(f"/policy?saved={version.version}", 303)
+
+
+def _is_sent_twice(form: PolicyForm, latest: PolicyVersionData) -> bool:
+    """Whether a form asks for what the newest version is already, as after a second click."""
+    return form.base == latest.version - 1 and form.text.splitlines() == latest.text.splitlines()
 
 
 def _two_diffs(

@@ -175,6 +175,17 @@ async def test_of_two_who_save_at_once_one_is_shown_what_the_other_did(company: 
         assert answer.status_code == 409, base
 
 
+async def test_a_form_that_is_sent_twice_saves_one_version(company: ManagedCompany) -> None:
+    one = await company.person(OWNER)
+
+    answers = [await save(one, 1, CHANGED) for _ in range(2)]
+
+    assert [answer.headers.get("location") for answer in answers] == ["/policy?saved=2"] * 2
+    latest = await policies.latest(company.pool)
+    assert latest is not None
+    assert latest.version == 2
+
+
 async def test_going_back_makes_a_new_version_with_the_old_text(company: ManagedCompany) -> None:
     one = await company.person(OWNER)
     await save(one, 1, CHANGED)
