@@ -126,7 +126,7 @@ async def build(settings: AnalystSettings) -> AsyncIterator[Service]:
         found = await policies.policy_in_force(settings, pool)
         registry, renewal, policy = new_registry(settings.revision), ServiceRenewal(), found.policy
         await follow_policy(pool, policy)
-        analyst = Analyst(settings, policy, pool, registry, PolicyWatch(pool, renewal, found.version))
+        analyst = Analyst(settings, policy, pool, registry, PolicyWatch(pool, renewal, found.version, registry))
         routes = health_routes(analyst.progress, analyst.dependencies, registry)
         yield Service(Starlette(routes=routes), analyst.loops(), renewal)
     finally:

@@ -264,7 +264,7 @@ async def _service(settings: DetectorSettings, pool: Pool) -> Service:
     found = await switch.start(pool)
     ruleset = Ruleset(found.policy)
     renewal = ServiceRenewal() if settings.is_policy_a_file else ServiceRenewal(OtherPolicyError)
-    watch = PolicyWatch(pool, renewal, found.version, switch.number)
+    watch = PolicyWatch(pool, renewal, found.version, registry, switch.number)
     detector = Detector(settings, ruleset, pool, registry, watch)
     await detector.start()
     routes = [

@@ -203,7 +203,7 @@ async def build(settings: NotifierSettings) -> AsyncIterator[Service]:
         found = await policies.policy_in_force(settings, pool)
         registry, renewal = new_registry(settings.revision), ServiceRenewal()
         links = Links(await signing_key(pool), settings.notifier_url, settings.notifier_bounce_domain)
-        watch = PolicyWatch(pool, renewal, found.version)
+        watch = PolicyWatch(pool, renewal, found.version, registry)
         notifier = Notifier(settings, found.policy, pool, registry, links, watch)
         pages = PreferencePages(notifier.preferences).routes()
         routes = [*health_routes(notifier.progress, notifier.dependencies, registry), *pages]

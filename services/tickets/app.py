@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -54,6 +54,7 @@ from services.tickets.web.policy_page import PolicyPages
 from services.tickets.web.preview_page import PreviewPage
 from services.tickets.web.stage_page import StagePage
 from services.tickets.web.zones import ReaderZone
+from shared.contracts.dead import DeadReason
 from shared.contracts.topics import POLICY, RELOCKS, TICKETS
 from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
@@ -64,7 +65,7 @@ from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.renewal import ServiceRenewal
-from shared.runtime.service import Service, health_routes, new_registry
+from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.runtime.yaml_file import Fault, FaultsError
 from shared.stream import policies, positions
@@ -72,7 +73,7 @@ from shared.stream.consumer import Consumer
 from shared.stream.dependencies import dependencies_of
 from shared.stream.outbox import Relay
 from shared.stream.policies import PolicyInForce, file_policy
-from shared.stream.policy_follower import PolicyWatch
+from shared.stream.policy_follower import PolicyWatch, policy_loops
 from shared.stream.processor import Processor
 from shared.stream.reader import Subscription
 from shared.stream.transaction import PostgresTransactions
@@ -124,20 +125,28 @@ class Tickets:
             TicketHandlers(self.changes, self.policy, self._wall, self.publisher.wake.set, self.studies.wake.set),
             settings.topic_prefix,
             lambda record: self._wall.now(),
-            lambda reason: self._metrics.dead_letters.inc(),
+            self._count_dead,
             self.relay.wake.set,
         )
-        self._consumer = self._consumer_of(settings, registry)
+        self._consumers = self._consumer_loops(settings, registry)
 
-    def _consumer_of(self, settings: TicketsSettings, registry: CollectorRegistry) -> Consumer:
+    def _consumer_loops(self, settings: TicketsSettings, registry: CollectorRegistry) -> Sequence[Loop]:
         names = {settings.topic(name): name for name in DECODERS}
-        return Consumer(
+        consumed = ConsumerMetrics.of_topics(registry, names | {settings.topic(POLICY): POLICY})
+        consumer = Consumer(
             Subscription(KafkaAccess.of(settings), list(names), settings.topic("andon-tickets")),
             self.processor.run,
             positions.StoredPositions(self._pool, list(names)),
-            ConsumerMetrics.of_topics(registry, names),
+            {topic: consumed[topic] for topic in names},
             self.progress,
         )
+        if self._watch is None:
+            return (consumer.run,)
+        followed = settings, self._pool, consumed, self.progress, self._watch
+        return consumer.run, *policy_loops("tickets", *followed, self._count_dead, self.relay.wake.set)
+
+    def _count_dead(self, reason: DeadReason) -> None:
+        self._metrics.dead_letters.inc()
 
     def _on_study(self) -> None:
         self.publisher.wake.set()
@@ -159,16 +168,15 @@ class Tickets:
             self.saving,
         )
 
-    def loops(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
+    def loops(self) -> Sequence[Loop]:
         return (
-            self._consumer.run,
+            *self._consumers,
             self.publisher.run,
             self.relay.run,
             self.studies.run,
             self._clock_loop,
             self.dependencies.run,
             *self.cord.loops(),
-            *([self._watch.run] if self._watch else []),
         )
 
     async def _clock_loop(self) -> None:
@@ -305,7 +313,7 @@ async def build(settings: TicketsSettings) -> AsyncIterator[Service]:
     try:
         registry, renewal = new_registry(settings.revision), ServiceRenewal()
         found = await policy_of(settings, pool)
-        watch = None if settings.is_policy_a_file else PolicyWatch(pool, renewal, found.version)
+        watch = PolicyWatch(pool, renewal, found.version, registry)
         tickets = Tickets(settings, pool, registry, found, watch)
         yield Service(application(tickets, pool, registry, settings.hosts), tickets.loops(), renewal)
     finally:

@@ -40,6 +40,14 @@ class PolicyDifference(NamedTuple):
     is_general: bool
 
 
+class CheckedPolicy(NamedTuple):
+    """A policy that may be saved, beside the one before it."""
+
+    before: Policy
+    after: Policy
+    changed: PolicyDifference
+
+
 def difference(before: Policy, after: Policy) -> PolicyDifference:
     """What differs. The order of pipelines counts: mails about a source go to the first."""
     names = dict.fromkeys([*before.pipelines, *after.pipelines])
@@ -77,14 +85,22 @@ class PolicySaving:
     def __init__(self, topic: str, clock: Clock, check: Callable[[Policy], object]) -> None:
         self._topic, self._clock, self._check = topic, clock, check
 
-    def check(self, before: Policy, text: str, visitor: Visitor) -> PolicyDifference:
-        """What a text changes. Raises FaultsError for one that is no policy, and PolicyRefused."""
+    def check(self, before_text: str, text: str, visitor: Visitor) -> CheckedPolicy:
+        """What a text changes. Raises FaultsError for one that is no policy, and PolicyRefused.
+
+        A long text takes a second to read: call it in a thread.
+        """
+        before = parse(before_text)
+        if not any(visitor.role_in(name, before) >= Role.OWNER for name in before.pipelines):
+            raise PolicyRefused("Only the owner of a pipeline may change it.")
+        if text.splitlines() == before_text.splitlines():
+            raise FaultsError([Fault(0, "", "nothing is changed; the policy says the same already")])
         after = parse(text)
         check_kept(before, after)
         self._check(after)
         changed = difference(before, after)
         check_may(visitor, before, changed)
-        return changed
+        return CheckedPolicy(before, after, changed)
 
     async def lock(self, connection: Connection) -> None:
         """Until the end of the transaction nobody else saves a version."""

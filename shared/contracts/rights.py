@@ -61,8 +61,8 @@ RIGHTS: Mapping[str, TopicRights] = {
     ),
     "enricher": TopicRights(groups=("andon-enricher",), reads=(EVENTS,), publishes=(EVENTS, STAGES)),
     "tickets": TopicRights(
-        groups=("andon-tickets",),
-        reads=(PROBLEMS, MEASURES, NOTICES, STAGE_STATUS, NOW, RELOCKS),
+        groups=("andon-tickets", "andon-tickets-policy"),
+        reads=(PROBLEMS, MEASURES, NOTICES, STAGE_STATUS, NOW, RELOCKS, POLICY),
         publishes=(TICKETS, RELOCKS, POLICY),
     ),
     "notifier": TopicRights(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiokafka import ConsumerRecord
+from prometheus_client import CollectorRegistry, Gauge
 
 from shared.contracts.dead import DeadReason
 from shared.contracts.policies import PolicyEvent
@@ -47,9 +48,20 @@ class PolicyWatch:
     """Asks for a renewal where another version than `version` is to be in force."""
 
     def __init__(
-        self, pool: Pool, renewal: ServiceRenewal, version: int, find: FindNumber = policies.number_in_force
+        self,
+        pool: Pool,
+        renewal: ServiceRenewal,
+        version: int,
+        registry: CollectorRegistry,
+        find: FindNumber = policies.number_in_force,
     ) -> None:
         self._pool, self._renewal, self._version, self._find = pool, renewal, version, find
+        self._behind = Gauge(
+            "andon_policy_behind",
+            "1 while this replica works by another version of the policy than the one that is to be in force."
+            " Of a replica: aggregate by max.",
+            registry=registry,
+        )
 
     async def run(self) -> None:
         """Look until cancelled. Goes on while the database is unavailable."""
@@ -62,6 +74,7 @@ class PolicyWatch:
         except TRANSIENT as error:
             _log.warning("policy not looked up: database unavailable", error=repr(error))
             return
+        self._behind.set(found != self._version)
         if found != self._version:
             _log.info("the policy changes", version=found)
             self._renewal.ask()

@@ -77,7 +77,8 @@ def _method(method: str, path: str, operation: Mapping[str, Any]) -> Iterator[st
     ]
     body = operation.get("requestBody")
     if body:
-        typed.insert(1, f"body: {type_of(body['content']['application/json']['schema'])}")
+        needed = sum(bool(one["required"]) for one in asked)
+        typed.insert(needed, f"body: {type_of(body['content']['application/json']['schema'])}")
     sent = {
         place: ", ".join(f"{one['name']!r}: {names[one['name']]}" for one in asked if one["in"] == place)
         for place in ("header", "query")

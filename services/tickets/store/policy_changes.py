@@ -10,19 +10,22 @@ from shared.postgres.pool import Connection, Executor
 
 _ADD = "INSERT INTO policy_change (version, at, why, account) VALUES ($1, $2, $3, $4)"
 _LIST = """
-SELECT v.version, v.effective_at, c.at, c.why, coalesce(a.name, '') AS name
-FROM policy_version AS v JOIN policy_change AS c USING (version) LEFT JOIN account AS a ON a.id = c.account
+SELECT v.version, v.effective_at, c.at, coalesce(c.why, '') AS why, coalesce(a.name, '') AS name
+FROM policy_version AS v LEFT JOIN policy_change AS c USING (version) LEFT JOIN account AS a ON a.id = c.account
 WHERE $1::int IS NULL OR v.version = $1 ORDER BY v.version DESC LIMIT 200
 """
 _NOW = "SELECT clock_timestamp()"
 
 
 class SavedVersion(NamedTuple):
-    """One version, without its text. `name`: who saved it, empty where that is not known (any more)."""
+    """One version, without its text. `name`: who saved it, empty where that is not known (any more).
+
+    `at`, `why`: None and empty where the database was set back, and has the version from its topic.
+    """
 
     version: int
     effective_at: datetime
-    at: datetime
+    at: datetime | None
     why: str
     name: str
 

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -16,15 +17,14 @@ from starlette.routing import BaseRoute, Route
 from services.tickets.access.audit import AuditEvent
 from services.tickets.access.roles import Role, current_visitor
 from services.tickets.domain.typed import storable, trimmed
-from services.tickets.policy_saving import MAX_TEXT, MAX_WHY, PolicyDifference, PolicyRefused, PolicySaving
+from services.tickets.policy_saving import MAX_TEXT, MAX_WHY, CheckedPolicy, PolicyRefused, PolicySaving
 from services.tickets.preview.client import NoPreview, PreviewClient
-from services.tickets.preview.effect import effect_sentence
+from services.tickets.preview.effect import effect_sentence, has_same_stays
 from services.tickets.store import audit, policy_changes
 from services.tickets.web import forms
 from services.tickets.web.page_context import PageContext
 from services.tickets.web.policy_view import DiffLine, diff_lines, fault_texts
 from shared.contracts.policies import PolicyVersionData
-from shared.policy import Policy, parse
 from shared.runtime.yaml_file import FaultsError
 from shared.stream import policies
 from shared.stream.policies import PolicyInForce
@@ -53,9 +53,16 @@ class ReviewedChange:
     """A form that was checked against the newest version."""
 
     form: PolicyForm
-    before: str
-    changed: PolicyDifference
+    checked: CheckedPolicy
     diff: Sequence[DiffLine]
+
+
+class PolicyEffect(NamedTuple):
+    """What a change would have done in a pipeline, in words; `is_counted`: on its history."""
+
+    pipeline: str
+    words: str
+    is_counted: bool = False
 
 
 class PolicyAnswer(Exception):
@@ -165,7 +172,7 @@ class PolicyPages:
         if saved is None:
             return await self._conflict(form)
         self._published()
-        return RedirectResponse(f"/policy?saved={saved.version}", 303)
+        return _saved(saved)
 
     async def _checked(self, request: Request) -> ReviewedChange:
         """Raises PolicyAnswer for what cannot be saved: no rights, faults, an older version, another site's form."""
@@ -181,26 +188,20 @@ class PolicyPages:
             fault = f"The text has {len(form.text):,} letters; {MAX_TEXT:,} are the most."
             raise PolicyAnswer(self._text_page(422, latest.version, latest.text, [fault]))
         if form.base != latest.version:
-            raise PolicyAnswer(await self._conflict(form))
+            raise PolicyAnswer(_saved(latest) if _is_sent_twice(form, latest) else await self._conflict(form))
         return await self._compared(self._saving, form, latest)
 
     async def _compared(self, saving: PolicySaving, form: PolicyForm, latest: PolicyVersionData) -> ReviewedChange:
         visitor = current_visitor()
         try:
-            # A long text takes a second to read: others are answered meanwhile.
-            before = await asyncio.to_thread(parse, latest.text)
-            changed = await asyncio.to_thread(saving.check, before, form.text, visitor)
+            checked = await asyncio.to_thread(saving.check, latest.text, form.text, visitor)
         except FaultsError as error:
             raise PolicyAnswer(self._text_page(422, form.base, form.text, fault_texts(error))) from None
         except PolicyRefused as refused:
             await self._note_refusal()
             raise PolicyAnswer(self._error(403, "This is not yours to change", str(refused))) from None
         diff = await asyncio.to_thread(diff_lines, latest.text, form.text)
-        if not diff:
-            raise PolicyAnswer(
-                self._text_page(422, form.base, form.text, ["Nothing is changed: the policy says the same already."])
-            )
-        return ReviewedChange(form, latest.text, changed, diff)
+        return ReviewedChange(form, checked, diff)
 
     async def _note_refusal(self) -> None:
         visitor = current_visitor()
@@ -209,31 +210,32 @@ class PolicyPages:
             await audit.note(self._pool, datetime.now(UTC), AuditEvent.REFUSED, visitor.account, **detail)
 
     async def _review_page(self, status: int, reviewed: ReviewedChange, fault: str = "") -> Response:
-        before, after = parse(reviewed.before), parse(reviewed.form.text)
+        checked = reviewed.checked
         return self._html(
             "policy_review.html",
             status,
             form=reviewed.form,
             diff=reviewed.diff,
-            effects=[
-                await self._effect(name, before, after, reviewed.form.text) for name in reviewed.changed.pipelines
-            ],
-            is_general=reviewed.changed.is_general,
+            effects=[await self._effect(name, checked, reviewed.form.text) for name in checked.changed.pipelines],
+            is_general=checked.changed.is_general,
             fault=fault,
             max_why=MAX_WHY,
         )
 
-    async def _effect(self, name: str, before: Policy, after: Policy, text: str) -> tuple[str, str]:
+    async def _effect(self, name: str, checked: CheckedPolicy, text: str) -> PolicyEffect:
         """The name of a pipeline, and what the change would have done there."""
-        title = after.pipelines[name].name
-        if name not in before.pipelines:
-            return title, "This pipeline is new."
+        before, after = checked.before.pipelines.get(name), checked.after.pipelines[name]
+        if before is None:
+            return PolicyEffect(after.name, "This pipeline is new.")
+        if not has_same_stays(checked.before, checked.after, name):
+            return PolicyEffect(after.name, "Its stages or clocks change: what it would have done cannot be counted.")
         try:
             answer = await self._client.ask(name, text)
         except NoPreview as error:
             reasons = " ".join(f"{reason[:1].upper()}{reason[1:]}." for reason in error.reasons)
-            return title, f"What it would have done cannot be shown. {reasons}"
-        return title, effect_sentence(answer, before, after, name)
+            return PolicyEffect(after.name, f"What it would have done cannot be shown. {reasons}")
+        words = effect_sentence(answer, checked.before, checked.after, name)
+        return PolicyEffect(after.name, words, is_counted=True)
 
     async def _conflict(self, form: PolicyForm) -> Response:
         """Others saved a version since the form was made: shows what they changed, and keeps what was typed."""
@@ -270,6 +272,15 @@ class PolicyPages:
 
     def _no_version(self) -> Response:
         return self._error(404, "There is no such version", "The page of the policy lists all that there are.")
+
+
+def _saved(version: PolicyVersionData) -> Response:
+    return RedirectResponse(f"/policy?saved={version.version}", 303)
+
+
+def _is_sent_twice(form: PolicyForm, latest: PolicyVersionData) -> bool:
+    """Whether a form asks for what the newest version is already, as after a second click."""
+    return form.base == latest.version - 1 and form.text.splitlines() == latest.text.splitlines()
 
 
 def _two_diffs(

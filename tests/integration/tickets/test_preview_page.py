@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from html import unescape
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
 from services.detector.store.copy_tables import open_flow
-from services.tickets.app import Tickets, application
+from services.tickets.app import Tickets, application, policy_of
+from services.tickets.preview.view import rounded_share
 from services.tickets.settings import TicketsSettings
 from shared.policy import parse
-from shared.postgres.pool import open_pool
+from shared.postgres.pool import Pool, open_pool
+from shared.stream.policies import PolicyInForce
 from tests.integration.tickets.test_now import words
 from tests.support.databases import migrated_database
 from tests.support.learning_store import what_if
@@ -24,24 +28,61 @@ from tests.support.short_shop import UNTIL, policy_text, short_shop
 PAGE = "/what-if?pipeline=sales"
 
 
+class Shop(NamedTuple):
+    """The tables of tickets, a policy file, and the address of a detector that has the shop's history."""
+
+    pool: Pool
+    policy: Path
+    detector: str
+
+
 @pytest.fixture(scope="module")
-async def pages(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
+async def shop(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
     dsn = await migrated_database(postgres)
     flow, pool = await open_flow(dsn, max_size=3), await open_pool(dsn, "tickets")
     store = await load_shop(flow)
     policy = tmp_path_factory.mktemp("policy") / "policy.yaml"
     policy.write_text(policy_text())
-    async with served(preview_app(store)) as url, client_of(pool, policy, url) as client:
-        yield client
+    async with served(preview_app(store)) as url:
+        yield Shop(pool, policy, url)
     await flow.close()
     await pool.close()
 
 
-def client_of(pool: object, policy: Path, detector: str) -> httpx.AsyncClient:
+@pytest.fixture(scope="module")
+async def pages(shop: Shop) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(shop, TicketsSettings(policy=shop.policy, detector_url=shop.detector)) as client:
+        yield client
+
+
+def client_of(shop: Shop, settings: TicketsSettings, found: PolicyInForce | None = None) -> httpx.AsyncClient:
     registry = CollectorRegistry()
-    tickets = Tickets(TicketsSettings(policy=policy, detector_url=detector), pool, registry)  # type: ignore[arg-type]
-    app = application(tickets, pool, registry, ["127.0.0.1", "andon.example"])  # type: ignore[arg-type]
+    tickets = Tickets(settings, shop.pool, registry, found)
+    app = application(tickets, shop.pool, registry, ["127.0.0.1", "andon.example"])
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example")
+
+
+async def test_the_review_of_a_change_says_what_it_would_have_done(shop: Shop) -> None:
+    settings = TicketsSettings(policy=shop.policy, detector_url=shop.detector, policy_managed="browser")
+    text = policy_text().replace("limit: 8d, count: 7", "limit: 6d, count: 9")
+    async with client_of(shop, settings, await policy_of(settings, shop.pool)) as client:
+        tried = await client.get(f"{PAGE}&aging.qualified.limit=6d&aging.qualified.count=9")
+        form = re.search(r'<form class="saves".*?<textarea name="text"[^>]*>\n(.*?)</textarea>', tried.text, re.S)
+        assert form is not None
+        answer = await client.post("/policy/review", data={"base": "1", "text": unescape(form[1])})
+        other = await client.post("/policy/review", data={"base": "1", "text": text.replace("name: ", "name: New ")})
+
+    found = [
+        what_if(short_shop(), parse(one), UNTIL).problems["aging/sales/qualified"] for one in (policy_text(), text)
+    ]
+    since = UNTIL.timestamp() * 1_000_000 - 4 * 91 * 86_400_000_000
+    before, after = (sum(one.opened_at > since for one in some) for some in found)
+    assert unescape(form[1]) == text
+    more = rounded_share(abs(after - before) / 4)
+    assert re.search(
+        rf"{more} tickets? {'more' if after > before else 'fewer'} a quarter; at most [0-9.]+ by", words(answer)
+    )
+    assert "what it would have done cannot be counted" in words(other)
 
 
 async def test_a_changed_limit_shows_what_it_would_have_found(pages: httpx.AsyncClient) -> None:
@@ -130,7 +171,8 @@ async def test_without_the_detector_the_page_says_what_to_do(
 ) -> None:
     (tmp_path / "policy.yaml").write_text(policy_text())
     pool = await open_pool(dsn, "tickets")
-    async with client_of(pool, tmp_path / "policy.yaml", "http://127.0.0.1:9") as client:
+    settings = TicketsSettings(policy=tmp_path / "policy.yaml", detector_url="http://127.0.0.1:9")
+    async with client_of(Shop(pool, settings.policy, settings.detector_url), settings) as client:
         answer = await client.get(PAGE)
     await pool.close()
 

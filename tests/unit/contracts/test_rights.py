@@ -13,6 +13,7 @@ from services.tickets import handlers as tickets
 from shared.contracts import topics
 from shared.contracts.rights import RIGHTS
 from shared.contracts.topics import ALL_TOPICS, HANDLED, PROBLEMS
+from shared.stream.policy_follower import PolicyVersionWriter
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = {name: value for name, value in vars(topics).items() if value in [topic.name for topic in ALL_TOPICS]}
@@ -38,8 +39,8 @@ def test_a_service_has_rights_on_every_topic_that_its_code_names(service: str) -
 
 
 def test_consumers_read_what_they_have_decoders_for() -> None:
-    assert set(RIGHTS["analyst"].reads) == set(analyst.DECODERS)
-    assert set(RIGHTS["tickets"].reads) == set(tickets.DECODERS)
+    assert set(RIGHTS["analyst"].reads) == {*analyst.DECODERS, *PolicyVersionWriter.decoders}
+    assert set(RIGHTS["tickets"].reads) == {*tickets.DECODERS, *PolicyVersionWriter.decoders}
 
 
 def test_every_right_is_on_a_topic_that_exists() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import weakref
 from collections.abc import AsyncIterator, Callable
@@ -87,9 +88,10 @@ async def rebuilding(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rebuildin
     made.task = asyncio.create_task(run(made.settings, made.build))
     await eventually(made.says)
     yield made
-    made.task.cancel()
-    await asyncio.gather(made.task, return_exceptions=True)
     await made.client.aclose()
+    if not made.task.done():
+        os.kill(os.getpid(), signal.SIGTERM)
+    await made.task
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().remove_signal_handler(number)
     gc.unfreeze()

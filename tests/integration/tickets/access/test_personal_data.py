@@ -81,6 +81,7 @@ async def test_all_that_is_kept_is_shown_but_no_secret(worked: Browser, people: 
         "api_token": "tokens",
         "api_answer": "requests",
         "change": "changes",
+        "policy_change": "policies",
         "audit": "audit",
     }
     assert {column["name"] for column in columns} == shown.keys()

@@ -15,7 +15,7 @@ from services.tickets.access.roles import Role
 from services.tickets.app import Tickets, application, policy_of
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import accounts, personal, policy_changes
-from shared.contracts.policies import PolicyEvent
+from shared.contracts.policies import PolicyEvent, PolicyVersionData
 from shared.policy import parse
 from shared.postgres.pool import Pool
 from shared.runtime.clock import SystemClock
@@ -175,6 +175,17 @@ async def test_of_two_who_save_at_once_one_is_shown_what_the_other_did(company: 
         assert answer.status_code == 409, base
 
 
+async def test_a_form_that_is_sent_twice_saves_one_version(company: ManagedCompany) -> None:
+    one = await company.person(OWNER)
+
+    answers = [await save(one, 1, CHANGED) for _ in range(2)]
+
+    assert [answer.headers.get("location") for answer in answers] == ["/policy?saved=2"] * 2
+    latest = await policies.latest(company.pool)
+    assert latest is not None
+    assert latest.version == 2
+
+
 async def test_going_back_makes_a_new_version_with_the_old_text(company: ManagedCompany) -> None:
     one = await company.person(OWNER)
     await save(one, 1, CHANGED)
@@ -283,3 +294,14 @@ async def test_the_api_saves_a_version_as_the_pages_do(company: ManagedCompany) 
     assert statuses == [422, 409, 412, 422, 422, 422, 403, 200, 200, 409]
     assert (versions[0]["version"], versions[0]["why"]) == (2, "Proposals take longer now")
     assert (len(versions), old["text"], old["in_force"]) == (2, TWO, 1)
+
+
+async def test_a_version_that_only_its_topic_kept_is_listed_and_followed(company: ManagedCompany) -> None:
+    one = await company.person(OWNER)
+    now = await policy_changes.database_now(company.pool)
+    await policies.save(company.pool, [PolicyVersionData(version=2, effective_at=now, text=CHANGED)])
+
+    assert "Version 2 " in words(await one.get("/policy"))
+    assert "limit: 12d" in words(await one.get("/policy/versions/2"))
+    assert (await save(one, 1, TWO)).status_code == 409
+    assert (await save(one, 2, TWO)).status_code == 303
