@@ -24,7 +24,7 @@ class AndonCommands(TyperGroup):
 def explain(error: Exception) -> str | None:
     """The message for the user if a server, a setting or a file cannot be used; None for any other error."""
     from aiokafka.errors import KafkaError
-    from asyncpg import InterfaceError, PostgresError, UndefinedTableError
+    from asyncpg import InsufficientPrivilegeError, InterfaceError, PostgresError, UndefinedTableError
 
     from services.cli.servers import ServersUnusable, kafka_fault, postgres_fault
     from shared.policy import PolicyError
@@ -40,6 +40,12 @@ def explain(error: Exception) -> str | None:
         return kafka_fault(ServiceSettings.from_environment(), error)
     if isinstance(error, UndefinedTableError):
         return f"Postgres (ANDON_POSTGRES) has not all tables of this version ({error}); run: andon migrate"
+    if isinstance(error, InsufficientPrivilegeError):
+        settings = ServiceSettings.from_environment()
+        return (
+            f"Postgres at {settings.postgres_address} (ANDON_POSTGRES) does not let this user do that ({error}); run"
+            " the command as the owner of the database, in Compose: docker compose run --rm andon ..."
+        )
     if isinstance(error, DatabaseUnavailable | PostgresError | InterfaceError):
         return postgres_fault(ServiceSettings.from_environment(), str(error))
     return None

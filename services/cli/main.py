@@ -16,6 +16,7 @@ from services.cli.commands import (
     events,
     hook,
     load,
+    mail,
     migrate,
     policy,
     relock,
@@ -66,6 +67,7 @@ app.add_typer(policy.app, name="policy", rich_help_panel=SETUP)
 app.add_typer(sources.app, name="source", rich_help_panel=SETUP)
 app.add_typer(stages.app, name="stages", rich_help_panel=SETUP)
 app.add_typer(cord.app, name="cord", rich_help_panel=SETUP)
+app.add_typer(mail.app, name="mail", rich_help_panel=SETUP)
 app.add_typer(hook.app, name="hook", rich_help_panel=SETUP)
 app.add_typer(user.app, name="user", rich_help_panel=SETUP)
 app.add_typer(audit.app, name="audit", rich_help_panel=SETUP)

@@ -50,16 +50,6 @@ def enable(email: str) -> None:
     _run(lambda settings: accounts.enable(settings, email))
 
 
-def export(email: str) -> None:
-    """Print all that is kept of a person, as JSON. Raises AccountRefused, ServersUnusable."""
-    print_json(_run(lambda settings: accounts.export(settings, email)))
-
-
-def forget(email: str) -> None:
-    """Raises AccountRefused, ServersUnusable."""
-    _run(lambda settings: accounts.forget(settings, email))
-
-
 def show(form: OutputForm) -> None:
     """Print all accounts."""
     found = _run(accounts.list_all)

@@ -166,7 +166,7 @@ def build_sender(
     hand_over = timedelta(seconds=server.send_seconds) + MARK
     times = QueueTimes(LEASE, hand_over, SETTLE, timedelta(seconds=settings.notifier_mail_every_seconds))
     queue = MailQueue(pool, settings.topic(NOTICES), published, times)
-    composer = Composer(settings.smtp_sender, settings.domain, policy, links)
+    composer = Composer(settings.smtp_sender, settings.domain, policy, links, settings.read_links)
     return Sender(queue, server, composer, MailReaders(policy), links, metrics, progress, clock)
 
 

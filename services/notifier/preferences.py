@@ -51,6 +51,10 @@ class Preferences:
         found = self.links.address_of(token, known)
         return known[found] if found else None
 
+    def is_operator(self, token: str) -> bool:
+        """Whether a link opens the page of all addresses now."""
+        return self.links.is_operator(token, self.clock.now())
+
     async def all(self) -> list[Address]:
         """All addresses that are in the policy."""
         return [one for one in await addresses.read(self.pool) if one.address in self.readers.by_address]

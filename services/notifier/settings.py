@@ -12,10 +12,10 @@ from services.notifier.hooks.networks import Reachable, parse_networks
 from shared.runtime.addresses import ADDRESS, DOMAIN, HELO_NAME
 from shared.runtime.clock import ClockKind
 from shared.runtime.mailbox import MailboxAccess
-from shared.runtime.settings import ServiceSettings
+from shared.runtime.read_links import ReadLinkSettings
 
 
-class NotifierSettings(ServiceSettings):
+class NotifierSettings(ReadLinkSettings):
     port: int = Field(8084, ge=0, le=65535, description="port of health and metrics")
     smtp_host: str = Field("127.0.0.1", description="host of the mail server")
     smtp_port: int = Field(1025, ge=1, le=65535, description="port of the mail server")

@@ -54,7 +54,7 @@ async def reset(settings: TicketsSettings, email: str) -> PasswordLink:
     async with _transaction(settings) as connection:
         found = await accounts.by_mail(connection, email)
         if found is None:
-            raise _unknown(email)
+            raise unknown(email)
         return await _link(connection, settings, found.id, SystemClock().now())
 
 
@@ -76,7 +76,7 @@ async def set_role(settings: TicketsSettings, email: str, role: Role) -> None:
     async with _transaction(settings) as connection:
         number = await accounts.set_role(connection, email, role)
         if number is None:
-            raise _unknown(email)
+            raise unknown(email)
         await _record(connection, number, role=role.name.lower())
 
 
@@ -85,7 +85,7 @@ async def disable(settings: TicketsSettings, email: str) -> None:
     async with _transaction(settings) as connection:
         number = await accounts.disable(connection, email, SystemClock().now())
         if number is None:
-            raise _unknown(email)
+            raise unknown(email)
         await sessions.end_all(connection, number)
         await _record(connection, number, disabled=True)
 
@@ -95,7 +95,7 @@ async def enable(settings: TicketsSettings, email: str) -> None:
     async with _transaction(settings) as connection:
         number = await accounts.enable(connection, email)
         if number is None:
-            raise _unknown(email)
+            raise unknown(email)
         await _record(connection, number, disabled=False)
 
 
@@ -104,7 +104,7 @@ async def add_token(settings: TicketsSettings, email: str, wish: TokenWish) -> s
     async with _transaction(settings) as connection:
         found = await accounts.by_mail(connection, email)
         if found is None:
-            raise _unknown(email)
+            raise unknown(email)
         return await api_tokens.add(connection, found.id, wish, SystemClock().now(), None)
 
 
@@ -122,24 +122,32 @@ async def revoke_token(settings: TicketsSettings, number: int) -> None:
 
 
 async def export(settings: TicketsSettings, email: str) -> Mapping[str, Any]:
-    """All that is kept of a person, but for hashes. Raises AccountRefused. The audit log says that it was exported."""
+    """All that is kept of a person, but for hashes. The audit log says that an account was exported.
+
+    `account`: None where there is none. `answers`: of mail servers, as tickets show them, that name the address.
+    """
     async with _transaction(settings) as connection:
+        found: dict[str, Any] = {"account": None, "answers": await personal.answers(connection, email)}
         account = await personal.account(connection, email)
         if account is None:
-            raise _unknown(email)
+            return found
         number = account["number"]
         kept = await personal.rows(connection, number)
         await audit.record(connection, SystemClock().now(), AuditEvent.EXPORTED, None, changed=number)
-    return {"account": dict(account) | {"role": Role(account["role"]).name.lower()}} | dict(kept)
+    return found | {"account": dict(account) | {"role": Role(account["role"]).name.lower()}} | dict(kept)
 
 
-async def forget(settings: TicketsSettings, email: str) -> None:
-    """Remove an account, its sessions and links. What it did to tickets stays, by nobody. Raises AccountRefused."""
+async def forget(settings: TicketsSettings, email: str) -> bool:
+    """Remove an account with all that it has, and answers of mail servers that name the address.
+
+    What it did to tickets stays, by nobody. False: there is nothing.
+    """
     async with _transaction(settings) as connection:
+        had_answers = await personal.forget_answers(connection, email)
         number = await personal.forget(connection, email)
-        if number is None:
-            raise _unknown(email)
-        await _record(connection, number, forgotten=True)
+        if number is not None:
+            await _record(connection, number, forgotten=True)
+        return had_answers or number is not None
 
 
 async def audit_rows(settings: TicketsSettings) -> list[AuditRow]:
@@ -160,7 +168,8 @@ async def _link(executor: Executor, settings: TicketsSettings, account: int | No
     return PasswordLink(f"{settings.tickets_url.rstrip('/')}/sign-in/link/{secret}", expires_at)
 
 
-def _unknown(email: str) -> AccountRefused:
+def unknown(email: str) -> AccountRefused:
+    """There is nobody with this mail address."""
     return AccountRefused(f"{email} has no account; see andon user list")
 
 

@@ -249,6 +249,9 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
     # Routes of tickets' forms take any action, so they come last.
     parts = (
         signing_in,
+        tickets.access.account_pages(context),
+        tickets.access.calendar(context),
+        tickets.access.read_page(context),
         Api(tickets.api_parts()),
         cord,
         BoardPage(context),

@@ -11,9 +11,10 @@ from services.tickets.access.settings import AccessSettings
 from services.tickets.cord.settings import CordSettings
 from shared.runtime.addresses import LOOPBACK, LOOPBACK_HOSTS
 from shared.runtime.clock import ClockKind
+from shared.runtime.read_links import ReadLinkSettings
 
 
-class TicketsSettings(CordSettings, AccessSettings):
+class TicketsSettings(CordSettings, AccessSettings, ReadLinkSettings):
     port: int = Field(8080, ge=0, le=65535, description="port that the service's HTTP listens on")
     clock: ClockKind = Field(
         ClockKind.WALL, description="wall: live; log: replays, in which the judgement time of the log stands for now"

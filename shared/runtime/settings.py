@@ -26,6 +26,7 @@ OTHER_PARTS = (
     "detector_",
     "enricher_",
     "intake_",
+    "link_",
     "notifier_",
     "report_",
     "role_",

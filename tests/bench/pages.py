@@ -70,9 +70,10 @@ async def mail_addresses(dsn: str, times: int) -> Mapping[str, list[str]]:
     pool = await open_pool(dsn, "notices", 1)
     readers = [OWNER, *(f"reader{n}@sales.example" for n in range(READERS))]
     await known_addresses.know(pool, readers, datetime.now(UTC))
-    token = Links(await signing_key(pool)).token(OWNER)
+    links = Links(await signing_key(pool))
+    token, operators = links.token(OWNER), links.operator_token(datetime.now(UTC))
     await pool.close()
-    return {"preferences": [f"/mail/{token}"] * times, "addresses": ["/addresses"] * times}
+    return {"preferences": [f"/mail/{token}"] * times, "addresses": [f"/mail/addresses/{operators}"] * times}
 
 
 async def measure(

@@ -115,19 +115,23 @@ def enable(email: Mail) -> None:
 @_refused
 def export(email: Mail) -> None:
     """Print all that Andon keeps of a person, as JSON. Passwords, sessions and links are kept as hashes only."""
-    from services.cli import users
+    from services.cli import personal
 
-    users.export(email)
+    personal.export(email)
 
 
 @app.command("forget")
 @_refused
 def forget(email: Mail) -> None:
-    """Erase an account with its sessions and links. Tickets keep what was done to them, by somebody."""
-    from services.cli import users
+    """Erase an account, and what mails keep of an address. Tickets keep what was done to them, by somebody."""
+    from services.cli import personal
+    from services.notifier.personal import ForgettingRefused
 
-    users.forget(email)
-    message(f"{email} is forgotten; where the policy file names them, change it there")
+    try:
+        personal.forget(email)
+    except ForgettingRefused as error:
+        raise fail(error) from None
+    message(f"{email} is forgotten")
 
 
 @app.command("list")

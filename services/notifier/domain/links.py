@@ -1,4 +1,6 @@
-"""Signed tokens: of the page on which a reader chooses mails, and of the address to which a mail is returned. Pure."""
+"""Signed tokens: of the page on which a reader chooses mails, of the page of all addresses for whoever runs Andon, and
+of the address to which a mail is returned. Pure.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,12 @@ import hmac
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 _TOKEN = re.compile(r"[0-9a-f]{40}")
+_OPERATOR = re.compile(r"([1-9][0-9]{8,10})-([0-9a-f]{40})")
+# How long a link to the page of all addresses works.
+OPERATOR_LASTS = timedelta(hours=1)
 # The local part of an address has at most 64 characters.
 _RETURN = re.compile(r"^bounce\+([1-9][0-9]{0,17})-([0-9a-f]{20})@", re.IGNORECASE)
 
@@ -35,6 +41,18 @@ class Links:
         if not _TOKEN.fullmatch(token):
             return None
         return next((one for one in known if hmac.compare_digest(self.token(one), token)), None)
+
+    def operator_token(self, now: datetime) -> str:
+        """A token of the page of all addresses, which works for an hour. It begins with its end."""
+        ends = str(int((now + OPERATOR_LASTS).timestamp()))
+        return f"{ends}-{self._sign('addresses', ends)[:40]}"
+
+    def is_operator(self, token: str, now: datetime) -> bool:
+        """Whether it is such a token, and works still."""
+        found = _OPERATOR.fullmatch(token)
+        if found is None or not hmac.compare_digest(self._sign("addresses", found[1])[:40], found[2]):
+            return False
+        return now.timestamp() < int(found[1])
 
     def return_path(self, mail: int) -> str | None:
         """The address to which a mail is returned."""

@@ -31,6 +31,7 @@ from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import EvidenceDeal
 from shared.contracts.tickets import Actor, TicketChange, TicketData, TicketOutcome
 from shared.policy import Policy
+from shared.runtime.read_links import PATH, ReadLinks, ticket_mark
 from shared.wording.kind import DealOrder
 from shared.wording.money import MoneyAtStake, at_stake
 from shared.wording.problem_text import found_text
@@ -75,6 +76,7 @@ CHANGES: Mapping[TicketChange | NoticeReason, str] = {
 _ABOUT, _ABOUT_OVER = "When it opened or last grew", "The ticket is about"
 OPENED_BY_PERSON = "its ticket was opened again, with {count}"
 CHART = "chart"
+NO_READ_LINKS = ReadLinks()
 MAX_DEALS = 3
 # Of a part as it goes out. Gmail cuts off what is above 102 kB.
 MAX_PART = 96_000
@@ -84,11 +86,14 @@ LISTED = (MAX_LISTED, 6, 3, 1, 0)
 
 class Composer:
     """Writes mails. `sender`: the address in From; `domain`: of Message-IDs. `links`: to the reader's
-    preferences. Times and ages follow the policy.
+    preferences. `read_links`: to tickets, for reading without sign-in. Times and ages follow the policy.
     """
 
-    def __init__(self, sender: str, domain: str, policy: Policy, links: Links) -> None:
+    def __init__(
+        self, sender: str, domain: str, policy: Policy, links: Links, read_links: ReadLinks = NO_READ_LINKS
+    ) -> None:
         self._sender, self._domain, self._policy, self._links = sender, domain, policy, links
+        self._read_links = read_links
         self._readers = MailReaders(policy)
 
     def compose(self, mail: Mail) -> EmailMessage:
@@ -118,7 +123,16 @@ class Composer:
     def _notice_values(self, notice: Notice, mail: Mail) -> dict[str, Any]:
         text = reason_text(self._asked(notice))
         values = notice_values(notice, text, self._policy.timezone, self._day_seconds(notice))
-        return values | {"owned": self._why(notice.facts, mail.to_mail.lower())}
+        owned = self._why(notice.facts, mail.to_mail.lower())
+        return values | {"owned": owned, "read_link": self._read_link(notice.facts, mail.wanted_at)}
+
+    def _read_link(self, facts: TicketData, at: datetime) -> str:
+        """Where the ticket can be read without sign-in; empty where there are no such links."""
+        if not self._read_links.keys:
+            return ""
+        pages = facts.url.rpartition("/tickets/")[0]
+        token = self._read_links.token(facts.ticket, ticket_mark(facts.key, facts.opened_at), at)
+        return f"{pages}{PATH}{token}"
 
     def _asked(self, notice: Notice) -> DatedNotice:
         """The notice as of the latest thing that it reports."""

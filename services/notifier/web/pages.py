@@ -43,6 +43,9 @@ _HEADERS = {
     "X-Robots-Tag": "noindex",
 }
 _UNKNOWN = "This link does not belong to a reader of Andon. Open the newest mail, and use its link."
+_OVER = (
+    "This link does not work, or no longer: it lasts an hour. Whoever runs Andon makes another: andon mail addresses"
+)
 _CHANGED = "Your choice was changed on another page meanwhile. This is how it is now: choose again."
 _MAX_VERSION = 2**31 - 1
 
@@ -57,7 +60,7 @@ class PipelineView:
 
 
 class PreferencePages:
-    """`/mail/{token}` for readers, `/addresses` for operators."""
+    """`/mail/{token}` for readers, `/mail/addresses/{token}` for whoever runs Andon, by `andon mail addresses`."""
 
     def __init__(self, preferences: Preferences) -> None:
         self._preferences = preferences
@@ -66,8 +69,8 @@ class PreferencePages:
         return [
             Route("/mail/{token}", self.page, methods=["GET"]),
             Route("/mail/{token}", self.change, methods=["POST"]),
-            Route("/addresses", self.addresses, methods=["GET"]),
-            Route("/addresses", self.revive, methods=["POST"]),
+            Route("/mail/addresses/{token}", self.addresses, methods=["GET"]),
+            Route("/mail/addresses/{token}", self.revive, methods=["POST"]),
         ]
 
     async def page(self, request: Request) -> Response:
@@ -144,6 +147,8 @@ class PreferencePages:
 
     async def addresses(self, request: Request) -> Response:
         """All addresses, and those that get no mails."""
+        if not self._is_operator(request):
+            return _unknown(_OVER)
         known = await self._preferences.all()
         choices = {one.address: one.choice for one in known}
         unheard = [one.name for one in self._preferences.policy.pipelines.values() if not reached(one, choices)]
@@ -154,11 +159,16 @@ class PreferencePages:
 
     async def revive(self, request: Request) -> Response:
         """Turn an address on again."""
+        if not self._is_operator(request):
+            return _unknown(_OVER)
         if not _is_own(request):
             return PlainTextResponse("this form came from another site\n", 403, headers=_HEADERS)
         form = await request.form()
         await self._preferences.revive(str(form.get("address", "")))
-        return RedirectResponse("/addresses", 303, headers=_HEADERS)
+        return _back(request)
+
+    def _is_operator(self, request: Request) -> bool:
+        return self._preferences.is_operator(request.path_params["token"])
 
 
 def _named(one: Subscriber) -> str:
@@ -178,8 +188,8 @@ def _back(request: Request) -> Response:
     return RedirectResponse(f"{urlsplit(str(request.url)).path.rpartition('/')[2]}", 303, headers=_HEADERS)
 
 
-def _unknown() -> Response:
-    page = _TEMPLATES.get_template("unknown.html").render(text=_UNKNOWN)
+def _unknown(text: str = _UNKNOWN) -> Response:
+    page = _TEMPLATES.get_template("unknown.html").render(text=text)
     return HTMLResponse(page, 404, headers=_HEADERS)
 
 

@@ -24,7 +24,7 @@ from shared.postgres.pool import TRANSIENT, Pool
 from shared.runtime.clock import Clock
 
 # Who asks for these does not matter, and for the cord nobody may find out.
-_NOT_ASKED = ("/static/", "/cord/", "/favicon.ico", "/livez", "/readyz", "/metrics")
+_NOT_ASKED = ("/static/", "/cord/", "/calendar/", "/read/", "/favicon.ico", "/livez", "/readyz", "/metrics")
 # Requests with one token, on each replica.
 PER_TOKEN = Rate(120, timedelta(milliseconds=200))
 

@@ -1,11 +1,10 @@
-"""The pages of sign-in, and of one's own account."""
+"""The pages of sign-in."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from math import ceil
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
@@ -14,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from services.tickets.access.back_to import START, safe_address
 from services.tickets.access.cookies import Cookies
+from services.tickets.access.fields import EMPTY, fields_of, too_often
 from services.tickets.access.identity import named_by_proxy, network_of
 from services.tickets.access.names import UnusableName
 from services.tickets.access.passwords import SHORTEST, WeakPassword
@@ -22,18 +22,14 @@ from services.tickets.access.roles import current_visitor
 from services.tickets.access.sessions import new_secret
 from services.tickets.access.settings import AccessSettings
 from services.tickets.access.sign_in import SignIn, SignInRefused, Vouched
-from services.tickets.access.tokens import MAX_DAYS, MAX_NAME, TokenRefused, TokenWish, scopes_of
 from services.tickets.domain.rates import TooOften
-from services.tickets.store import accounts, api_tokens, sessions
+from services.tickets.store import accounts, sessions
 from services.tickets.web.forms import is_same_origin
 from services.tickets.web.page_context import PageContext
 from shared.runtime.clock import Clock
 
 Handler = Callable[..., Awaitable[Response]]
-EMPTY: Mapping[str, str] = {}
 _STATE_SECONDS = 600
-# Postgres counts tokens in an int.
-_MAX_NUMBER = 2**31
 
 
 def _of_these_pages(handler: Handler) -> Handler:
@@ -72,12 +68,6 @@ class SignInPages:
             Route("/sign-in/link/{token}", self.choose, methods=["POST"]),
             Route("/sign-in/provider", self.leave, methods=["GET"]),
             Route("/sign-in/provider/answer", self.come_back, methods=["GET"]),
-            Route("/sign-out", self.sign_out, methods=["POST"]),
-            Route("/account", self.account, methods=["GET"]),
-            Route("/account/password", self.change_password, methods=["POST"]),
-            Route("/account/sessions", self.end_sessions, methods=["POST"]),
-            Route("/account/tokens", self.make_token, methods=["POST"]),
-            Route("/account/tokens/{number:int}", self.revoke_token, methods=["POST"]),
         ]
 
     def refuse(self, request: Request, status: int) -> Response:
@@ -102,7 +92,7 @@ class SignInPages:
     @_of_these_pages
     async def send(self, request: Request) -> Response:
         """The mail address and password were sent."""
-        form = await _fields(request)
+        form = await fields_of(request)
         to, email = safe_address(form.get("to", START)), form.get("email", "")
         if self._settings.sign_in not in ("password", "provider"):
             return self.error(403, "There are no passwords here", "Open the start page.")
@@ -111,7 +101,7 @@ class SignInPages:
         except SignInRefused as error:
             return self._form(to, 422, email, str(error))
         except TooOften as error:
-            page = self._form(to, 429, email, _too_often(error))
+            page = self._form(to, 429, email, too_often(error))
             page.headers["Retry-After"] = str(ceil(error.wait.total_seconds()))
             return page
         return await self._signed_in(request, secret, to)
@@ -125,7 +115,7 @@ class SignInPages:
     @_of_these_pages
     async def choose(self, request: Request) -> Response:
         """A password was chosen at a link."""
-        form, token = await _fields(request), request.path_params["token"]
+        form, token = await fields_of(request), request.path_params["token"]
         found = await accounts.find_link(self._pool, token, self._wall.now())
         try:
             secret = await self._sign_in.by_link(
@@ -163,69 +153,6 @@ class SignInPages:
         self._visit_cookie.drop(answer)
         return answer
 
-    async def sign_out(self, request: Request) -> Response:
-        answer = await self._sign_out(request, everywhere=False)
-        # What a page kept in the browser is not for the next one at this machine.
-        answer.headers["Clear-Site-Data"] = '"cache", "storage"'
-        return answer
-
-    async def account(self, request: Request) -> Response:
-        return await self._account(request)
-
-    async def change_password(self, request: Request) -> Response:
-        form, visitor = await _fields(request), current_visitor()
-        if visitor.account is None:
-            return self.error(404, "There is no account", "Nobody signs in here.")
-        try:
-            await self._sign_in.by_password(visitor.email, form.get("current", ""), self._address(request))
-            secret = await self._sign_in.change_password(visitor.account, visitor.email, form.get("password", ""))
-        except (SignInRefused, WeakPassword) as error:
-            text = str(error) if isinstance(error, WeakPassword) else "This is not your current password."
-            return await self._account(request, 422, text)
-        except TooOften as error:
-            return await self._account(request, 429, _too_often(error))
-        answer = RedirectResponse("/account", 303)
-        self._cookie.put(answer, secret)
-        return answer
-
-    async def end_sessions(self, request: Request) -> Response:
-        """Sign out in all browsers."""
-        return await self._sign_out(request, everywhere=True)
-
-    async def make_token(self, request: Request) -> Response:
-        """A token for a program was asked for: the answer shows it, once."""
-        form, visitor, now = await _fields(request), current_visitor(), self._wall.now()
-        if visitor.account is None:
-            return self.error(404, "There is no account", "Nobody signs in here, so programs need no token.")
-        days = form.get("days", "").strip()
-        try:
-            wish = TokenWish(
-                form.get("name", "").strip(), form.get("scope", ""), int(days[:4]) if days.isdecimal() else 0
-            )
-            async with self._pool.acquire() as connection, connection.transaction():
-                token = await api_tokens.add(connection, visitor.account, wish, now, visitor.account)
-        except TokenRefused as error:
-            return await self._account(request, 422, str(error), form)
-        return await self._account(request, token=token)
-
-    async def revoke_token(self, request: Request) -> Response:
-        number, account = request.path_params["number"], current_visitor().account
-        if account is None:
-            return self.error(404, "There is no account", "Nobody signs in here, so programs need no token.")
-        async with self._pool.acquire() as connection, connection.transaction():
-            found = number < _MAX_NUMBER and await api_tokens.revoke(connection, number, self._wall.now(), account)
-        if not found:
-            return self.error(404, "You have no such token", "It was revoked, or has expired.")
-        return RedirectResponse("/account", 303)
-
-    async def _sign_out(self, request: Request, everywhere: bool) -> Response:
-        visitor = current_visitor()
-        if visitor.account is not None:
-            await self._sign_in.sign_out(self._cookie.read(request), visitor.account, everywhere)
-        answer = RedirectResponse("/sign-in", 303)
-        self._cookie.drop(answer)
-        return answer
-
     def _address(self, request: Request) -> str:
         return network_of(request, self._settings)
 
@@ -261,22 +188,3 @@ class SignInPages:
     ) -> Response:
         values = {"is_first": is_first, "token": request.path_params["token"], "shortest": SHORTEST, "fault": fault}
         return self._html("sign_in_link.html", status, **values, form=form)
-
-    async def _account(
-        self, request: Request, status: int = 200, fault: str = "", form: Mapping[str, str] = EMPTY, token: str = ""
-    ) -> Response:
-        visitor = current_visitor()
-        number = await sessions.count(self._pool, visitor.account) if visitor.account else 0
-        has_password = self._settings.sign_in in ("password", "provider") and visitor.is_signed_in
-        values: dict[str, Any] = {"sessions": number, "has_password": has_password, "shortest": SHORTEST}
-        tokens = await api_tokens.valid(self._pool, self._wall.now(), visitor.account) if visitor.account else []
-        values |= {"tokens": tokens, "scopes": scopes_of(visitor.role), "days": MAX_DAYS, "name_length": MAX_NAME}
-        return self._html("account.html", status, **values, fault=fault, form=form, token=token)
-
-
-def _too_often(error: TooOften) -> str:
-    return f"Too many tries. Wait {ceil(error.wait.total_seconds())} seconds, and try again."
-
-
-async def _fields(request: Request) -> Mapping[str, str]:
-    return {name: str(value) for name, value in (await request.form()).items()}

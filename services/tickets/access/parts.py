@@ -10,15 +10,18 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.tickets.access.account_pages import AccountPages
 from services.tickets.access.cookies import Cookies
 from services.tickets.access.door import AuditedDoor
 from services.tickets.access.identity import Identity
 from services.tickets.access.pages import SignInPages
 from services.tickets.access.provider import Provider, ProviderAccess
 from services.tickets.access.sign_in import SignIn
+from services.tickets.calendar.page import CalendarPage
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import api_answers, api_tokens, audit, sessions
 from services.tickets.web.page_context import PageContext
+from services.tickets.web.read_page import ReadPage
 from shared.postgres.pool import Pool
 from shared.runtime.addresses import LOOPBACK
 from shared.runtime.clock import Clock
@@ -32,10 +35,19 @@ class AccessParts:
         self.is_https = urlsplit(settings.tickets_url).scheme == "https"
         self.is_on_network = settings.host not in LOOPBACK
         self._cookies = Cookies(self.is_https)
+        self._sign_in = SignIn(pool, wall, settings.new_role)
 
     def pages(self, context: PageContext) -> SignInPages:
-        sign_in = SignIn(self._pool, self._wall, self._settings.new_role)
-        return SignInPages(context, self._settings, sign_in, self._provider(), self._cookies, self._wall)
+        return SignInPages(context, self._settings, self._sign_in, self._provider(), self._cookies, self._wall)
+
+    def account_pages(self, context: PageContext) -> AccountPages:
+        return AccountPages(context, self._settings, self._sign_in, self._cookies.session, self._wall)
+
+    def read_page(self, context: PageContext) -> ReadPage:
+        return ReadPage(context, self._settings, self._wall)
+
+    def calendar(self, context: PageContext) -> CalendarPage:
+        return CalendarPage(context, self._settings, self._wall)
 
     def door(self, pages: SignInPages) -> AuditedDoor:
         return AuditedDoor(pages, self._pool, self._wall)

@@ -30,6 +30,10 @@ RULES: Mapping[tuple[str, str], Role] = {
     ("GET", "/cord/{token}/{receipt}"): PUBLIC,
     ("GET", "/cord/{rest:path}"): PUBLIC,
     ("POST", "/cord/{rest:path}"): PUBLIC,
+    # Due dates for programs that cannot sign in. The link is a secret.
+    ("GET", "/calendar/{token}.ics"): PUBLIC,
+    # One ticket, for reading only. The link is signed, and expires.
+    ("GET", "/read/{token}"): PUBLIC,
     # Sign-in itself.
     ("GET", "/sign-in"): PUBLIC,
     ("POST", "/sign-in"): PUBLIC,
@@ -43,6 +47,8 @@ RULES: Mapping[tuple[str, str], Role] = {
     ("POST", "/account/sessions"): READ,
     ("POST", "/account/tokens"): READ,
     ("POST", "/account/tokens/{number:int}"): READ,
+    ("POST", "/account/calendar"): READ,
+    ("POST", "/account/calendar/revoke"): READ,
     # Pages.
     ("GET", "/"): READ,
     ("GET", "/tickets"): READ,

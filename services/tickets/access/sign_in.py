@@ -10,7 +10,7 @@ from services.tickets.access.audit import AuditEvent
 from services.tickets.access.roles import Role
 from services.tickets.access.sessions import new_secret
 from services.tickets.domain.rates import Rate, Rates
-from services.tickets.store import accounts, audit, sessions
+from services.tickets.store import accounts, api_tokens, audit, calendar, sessions
 from services.tickets.store.accounts import Account, Subject
 from shared.postgres.pool import Connection, Pool
 from shared.runtime.clock import Clock
@@ -72,6 +72,8 @@ class SignIn:
             else:
                 number = link.account
                 await self._set_password(connection, number, password)
+                # Whoever lost the password may have lost these with it.
+                await _end_programs(connection, number, now)
             return await self._begin(connection, number, now, "link")
 
     async def vouched(self, person: Vouched) -> str:
@@ -94,11 +96,20 @@ class SignIn:
             await audit.record(connection, now, AuditEvent.PASSWORD_CHANGED, account)
             return await self._begin(connection, account, now, "new password")
 
-    async def sign_out(self, secret: str, account: int, everywhere: bool = False) -> None:
-        """End a session, or all of its account."""
+    async def sign_out(self, secret: str, account: int) -> None:
+        """End a session."""
         async with self._pool.acquire() as connection, connection.transaction():
-            await (sessions.end_all(connection, account) if everywhere else sessions.end(connection, secret))
-            await audit.record(connection, self._wall.now(), AuditEvent.SIGNED_OUT, account, everywhere=everywhere)
+            await sessions.end(connection, secret)
+            await audit.record(connection, self._wall.now(), AuditEvent.SIGNED_OUT, account, everywhere=False)
+
+    async def sign_out_everywhere(self, account: int, with_programs: bool) -> None:
+        """End all sessions of an account. `with_programs`: its tokens and its calendar's address, too."""
+        now = self._wall.now()
+        async with self._pool.acquire() as connection, connection.transaction():
+            await sessions.end_all(connection, account)
+            if with_programs:
+                await _end_programs(connection, account, now)
+            await audit.record(connection, now, AuditEvent.SIGNED_OUT, account, everywhere=True)
 
     async def _first(self, connection: Connection, email: str, name: str, password: str, now: datetime) -> int:
         await accounts.lock_first(connection)
@@ -135,3 +146,9 @@ class SignIn:
         await sessions.begin(connection, secret, account, now)
         await audit.record(connection, now, AuditEvent.SIGNED_IN, account, by=by)
         return secret
+
+
+async def _end_programs(connection: Connection, account: int, now: datetime) -> None:
+    """Take everything out of use that an account gave to programs."""
+    await api_tokens.revoke_all(connection, account, now)
+    await calendar.revoke(connection, account, now)

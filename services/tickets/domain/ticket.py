@@ -6,7 +6,6 @@ state, has an outcome. `transitions` says which change leads where.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -17,7 +16,7 @@ from services.tickets.domain.transitions import is_allowed
 from shared import wording
 from shared.contracts.problems import ProblemData, ProblemInterval, ProblemReason
 from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
-from shared.runtime.instants import micros
+from shared.runtime.read_links import ticket_mark
 
 MARK = re.compile(r"[0-9a-f]{8}")
 # Why a problem no longer exists, as its ticket says.
@@ -105,7 +104,7 @@ class Ticket:
     @property
     def mark(self) -> str:
         """Stands for what the ticket is about. Numbers are given again after the database was set back; this is not."""
-        return hashlib.sha256(f"{self.key}\n{micros(self.opened_at)}".encode()).hexdigest()[:8]
+        return ticket_mark(self.key, self.opened_at)
 
     @property
     def stand(self) -> Stand:

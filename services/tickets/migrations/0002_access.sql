@@ -57,6 +57,15 @@ CREATE TABLE api_answer (
 );
 CREATE INDEX api_answer_by_age ON api_answer (asked_at);
 
+-- The address at which programs read the due dates of an account, without signing in: this is the hash of its token.
+CREATE TABLE calendar_link (
+    account int         PRIMARY KEY REFERENCES account ON DELETE CASCADE,
+    hash    bytea       NOT NULL UNIQUE,
+    made_at timestamptz NOT NULL,
+    -- The last day on which a program read it.
+    used_on date
+);
+
 -- Links that work once: to choose a password, and for the first admin, who has no account yet.
 CREATE TABLE sign_in_link (
     hash       bytea       PRIMARY KEY,

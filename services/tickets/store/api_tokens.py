@@ -26,6 +26,7 @@ INSERT INTO api_token (hash, account, name, role, made_at, expires_at) VALUES ($
 """
 _USED = "UPDATE api_token SET used_at = $2 WHERE id = $1"
 _REVOKE = "DELETE FROM api_token WHERE id = $1 AND ($2::int IS NULL OR account = $2) RETURNING account"
+_REVOKE_ALL = "DELETE FROM api_token WHERE account = $1 RETURNING id"
 _FORGET = "DELETE FROM api_token WHERE expires_at <= $1"
 
 
@@ -67,6 +68,13 @@ async def revoke(connection: Connection, number: int, now: datetime, by: int | N
         return False
     await audit.record(connection, now, AuditEvent.TOKEN_CHANGED, by, token=number, of=account, revoked=True)
     return True
+
+
+async def revoke_all(connection: Connection, account: int, now: datetime) -> None:
+    """Take all tokens of an account out of use, as it asked for."""
+    numbers = sorted(row["id"] for row in await connection.fetch(_REVOKE_ALL, account))
+    if numbers:
+        await audit.record(connection, now, AuditEvent.TOKEN_CHANGED, account, tokens=numbers, of=account, revoked=True)
 
 
 async def forget(executor: Executor, now: datetime) -> None:

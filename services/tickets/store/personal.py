@@ -20,6 +20,7 @@ _PARTS = {
         SELECT id AS number, name, role, made_at, expires_at, used_at FROM api_token WHERE account = $1 ORDER BY id
     """,
     "requests": "SELECT key, asked_at, status FROM api_answer WHERE account = $1 ORDER BY asked_at",
+    "calendar": "SELECT made_at, used_on FROM calendar_link WHERE account = $1",
     "changes": "SELECT ticket, seq, change, at, reason FROM change WHERE account = $1 ORDER BY ticket, seq",
     "policies": "SELECT version, at, why FROM policy_change WHERE account = $1 ORDER BY version",
     "audit": """
@@ -27,7 +28,10 @@ _PARTS = {
         WHERE account = $1 OR detail -> 'changed' = to_jsonb($1) ORDER BY id
     """,
 }
-# Sessions, links and tokens go with it; changes of tickets stay, by nobody.
+_ANSWERS = "FROM notice WHERE position(lower($1) IN lower(detail)) > 0"
+_READ_ANSWERS = f"SELECT ticket, reason, result, at, detail {_ANSWERS} ORDER BY at"
+_FORGET_ANSWERS = f"UPDATE notice SET detail = NULL WHERE notice IN (SELECT notice {_ANSWERS}) RETURNING notice"
+# Sessions, links, calendar and tokens go with it; changes of tickets stay, by nobody.
 _FORGET = "DELETE FROM account WHERE lower(email) = lower($1) RETURNING id"
 
 
@@ -38,11 +42,21 @@ async def account(executor: Executor, email: str) -> Mapping[str, Any] | None:
 
 
 async def rows(executor: Executor, number: int) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-    """Sessions, links, tokens, changes of tickets and the policy, and rows of the audit log, of an account."""
+    """All rows that name an account by its number, by what they are."""
     return {name: [dict(row) for row in await executor.fetch(sql, number)] for name, sql in _PARTS.items()}
 
 
 async def forget(executor: Executor, email: str) -> int | None:
-    """Remove an account with its sessions, links and tokens; its number, None: there is none."""
+    """Remove an account with its sessions, links, calendar and tokens; its number, None: there is none."""
     number: int | None = await executor.fetchval(_FORGET, email)
     return number
+
+
+async def answers(executor: Executor, email: str) -> Sequence[Mapping[str, Any]]:
+    """The answers of mail servers that name a mail address."""
+    return [dict(row) for row in await executor.fetch(_READ_ANSWERS, email)]
+
+
+async def forget_answers(executor: Executor, email: str) -> bool:
+    """Erase them; False: there are none."""
+    return bool(await executor.fetch(_FORGET_ANSWERS, email))

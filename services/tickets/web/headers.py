@@ -29,6 +29,9 @@ _ONLY_HTTPS = {"strict-transport-security": "max-age=31536000"}
 # Linked files are cached, and revalidated on each use.
 _NOT_KEPT, _CHECKED = (b"cache-control", b"no-store"), (b"cache-control", b"no-cache")
 _FILES = ("/static/", "/favicon.ico")
+# Their addresses open them without sign-in: no other page learns one, and no search engine.
+_SECRET = ("/calendar/", "/read/")
+_KEPT_SECRET = {b"referrer-policy": b"no-referrer", b"x-robots-tag": b"noindex, nofollow"}
 # Probes and Prometheus ask by an address of the network.
 _FOR_MACHINES = ("/livez", "/readyz", "/metrics")
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?", re.IGNORECASE)
@@ -40,13 +43,14 @@ class SafeHeaders:
     def __init__(self, app: ASGIApp, is_https: bool) -> None:
         chosen = _ALWAYS | (_ONLY_HTTPS if is_https else {})
         self._app = app
-        self._headers = [(name.encode(), value.encode()) for name, value in chosen.items()]
+        self._headers = {name.encode(): value.encode() for name, value in chosen.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 kept = _CHECKED if scope["path"].startswith(_FILES) else _NOT_KEPT
-                message["headers"] = [*message["headers"], *self._headers, kept]
+                chosen = self._headers | (_KEPT_SECRET if scope["path"].startswith(_SECRET) else {})
+                message["headers"] = [*message["headers"], *chosen.items(), kept]
             await send(message)
 
         await self._app(scope, receive, with_headers)

@@ -95,11 +95,11 @@ class TicketPage:
         )
 
     async def render(self, number: int, refusal: Refusal = NONE_REFUSED) -> Response:
-        page, now, zone = await self._load(number), self._clock.now(), page_zone(self._policy.timezone)
+        page, now, zone = await self.load(number), self._clock.now(), page_zone(self._policy.timezone)
         if page is None:
             return self.no_ticket(number)
         ticket = page.ticket
-        question, days = question_of(refusal, ticket, page.changes), self._day_seconds(ticket)
+        question, days = question_of(refusal, ticket, page.changes), self.day_seconds(ticket)
         return self._html(
             "ticket.html",
             refusal.status,
@@ -132,7 +132,8 @@ class TicketPage:
             latest=view_models.date_after(now, LAST_SNOOZE_DAY, zone),
         )
 
-    async def _load(self, number: int) -> TicketContent | None:
+    async def load(self, number: int) -> TicketContent | None:
+        """What there is of a ticket; None: there is no such ticket."""
         async with self._pool.acquire() as connection:
             ticket = await tickets.get(connection, number)
             if ticket is None:
@@ -173,7 +174,7 @@ class TicketPage:
     def _has_stage(self, ticket: Ticket) -> bool:
         return self._policy.stage(ticket.problem.pipeline, ticket.problem.stage or "") is not None
 
-    def _day_seconds(self, ticket: Ticket) -> int:
+    def day_seconds(self, ticket: Ticket) -> int:
         """Length of a day on the clock of the ticket's stage."""
         if not self._has_stage(ticket):
             return CALENDAR_DAY

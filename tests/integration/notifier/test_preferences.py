@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -10,9 +11,13 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
+from typer.testing import CliRunner
 
+from services.cli.main import app as command_line
+from services.notifier.domain.links import OPERATOR_LASTS, Links
 from services.notifier.domain.readers import MailPace
 from services.notifier.store import addresses
+from services.notifier.store.signing_key import signing_key
 from services.notifier.web.pages import PreferencePages
 from shared.contracts.notices import NoticeReason
 from shared.policy import parse
@@ -52,6 +57,10 @@ async def choice(rig: NoticeRig, address: str = HEAD) -> tuple[MailPace, set[str
 
 def page(address: str = HEAD) -> str:
     return LINKS.page(address) or ""
+
+
+def operators(at: datetime = NOON) -> str:
+    return f"/mail/addresses/{LINKS.operator_token(at)}"
 
 
 def form_of(text: str) -> dict[str, str]:
@@ -153,7 +162,7 @@ async def test_the_page_says_who_still_gets_the_mails(rig: NoticeRig, browser: h
 async def test_a_returned_address_is_turned_on_by_its_page_or_by_operators(
     rig: NoticeRig, browser: httpx.AsyncClient
 ) -> None:
-    for turn_on in (page(), "/addresses"):
+    for turn_on in (page(), operators()):
         async with rig.pool.acquire() as connection, connection.transaction():
             await addresses.turn_off(connection, HEAD, "5.1.1 <unknown>", NOON)
         assert "5.1.1 &lt;unknown&gt;" in (await browser.get(turn_on)).text
@@ -164,7 +173,7 @@ async def test_a_returned_address_is_turned_on_by_its_page_or_by_operators(
 
 async def test_a_form_of_another_site_turns_nothing_on(rig: NoticeRig, browser: httpx.AsyncClient) -> None:
     headers = {"Origin": "https://evil.example"}
-    answer = await browser.post("/addresses", data={"address": HEAD}, headers=headers)
+    answer = await browser.post(operators(), data={"address": HEAD}, headers=headers)
 
     assert answer.status_code == 403
 
@@ -177,3 +186,52 @@ async def test_reasons_that_the_policy_does_not_offer_stay_as_they_are(
     await browser.post(page(), data=form)
 
     assert await choice(rig) == (MailPace.AT_ONCE, {"held"})
+
+
+async def test_the_page_of_all_addresses_needs_a_link_that_works_still(
+    rig: NoticeRig, browser: httpx.AsyncClient
+) -> None:
+    async with rig.pool.acquire() as connection, connection.transaction():
+        await addresses.turn_off(connection, HEAD, "5.1.1 <unknown>", NOON)
+    good = operators()
+    ends, _, signature = good.rpartition("/")[2].partition("-")
+    later = f"/mail/addresses/{int(ends) + 1}-{signature}"
+    old = operators(NOON - OPERATOR_LASTS)
+    foreign = f"/mail/addresses/{Links(b'another key').operator_token(NOON)}"
+    readers = f"/mail/addresses/{LINKS.token(HEAD)}"
+    for address in (
+        later,
+        old,
+        foreign,
+        readers,
+        good[:-1],
+        good + "0",
+        "/addresses",
+        "/mail/addresses",
+        "/mail/addresses/",
+        "/mail/addresses/x",
+    ):
+        for answer in (await browser.get(address), await browser.post(address, data={"address": HEAD})):
+            assert answer.status_code == 404, address
+            assert HEAD not in answer.text
+    assert [one.choice.bounced for one in await addresses.read(rig.pool) if one.address == HEAD] == [True]
+
+    shown = await browser.get(good)
+    assert (shown.status_code, HEAD in shown.text) == (200, True)
+    assert shown.headers["Referrer-Policy"] == "no-referrer"
+    assert shown.headers["Cache-Control"] == "no-store"
+    # Readers' own links go on working beside it.
+    assert (await browser.get(page())).status_code == 200
+
+
+async def test_the_command_prints_a_link_that_the_key_in_the_database_signs(
+    rig: NoticeRig, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANDON_POSTGRES", dsn)
+    monkeypatch.setenv("ANDON_NOTIFIER_URL", "https://andon.example/")
+    result = await asyncio.to_thread(CliRunner().invoke, command_line, ["mail", "addresses"])
+    assert result.exit_code == 0, result.stderr
+
+    base, _, token = result.stdout.strip().rpartition("/")
+    assert base == "https://andon.example/mail/addresses"
+    assert Links(await signing_key(rig.pool)).is_operator(token, datetime.now(UTC))

@@ -80,6 +80,7 @@ async def test_all_that_is_kept_is_shown_but_no_secret(worked: Browser, people: 
         "sign_in_link": "links",
         "api_token": "tokens",
         "api_answer": "requests",
+        "calendar_link": "calendar",
         "change": "changes",
         "policy_change": "policies",
         "audit": "audit",
