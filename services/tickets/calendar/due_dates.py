@@ -8,7 +8,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from services.tickets.calendar.ical import DayEvent
-from services.tickets.domain.plan import SealedPlan
+from services.tickets.domain.seal import SealedPlan
 from services.tickets.domain.ticket import Ticket
 from services.tickets.study.change_weeks import looks_of
 from shared.contracts.tickets import TicketState
