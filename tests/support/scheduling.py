@@ -26,10 +26,10 @@ class GroupScheduling(LoadScopeScheduling):
     fixtures. xdist's own groups do not work with pytest 9.2: they change ids that are fixed there.
     """
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, log: Any) -> None:
         # xdist would begin with the files of many tests, which are the quick ones.
         config.option.loadscopereorder = False
-        super().__init__(config)
+        super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
         return scope_of(nodeid)
