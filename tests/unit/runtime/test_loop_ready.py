@@ -14,7 +14,7 @@ from shared.runtime.service import new_registry
 from shared.runtime.version import product_version
 
 
-class HandClock:
+class LoopClock:
     """A monotonic clock set by hand."""
 
     now = 0.0
@@ -24,7 +24,7 @@ class HandClock:
 
 
 async def test_a_loop_is_ready_from_its_first_beat_until_it_is_late() -> None:
-    clock, registry = HandClock(), CollectorRegistry()
+    clock, registry = LoopClock(), CollectorRegistry()
     progress = Progress(clock)
     registry.register(LoopReady(progress))
     part = PartProgress(progress, "stages")
