@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,23 +14,23 @@ from pathlib import Path
 import httpx
 
 from services.tickets.access.roles import Role
-from services.tickets.store import accounts
+from services.tickets.access.sessions import new_secret
+from services.tickets.store import accounts, sessions
 from services.tickets.web.chart_links import board_address
 from services.tickets.web.stage_rows import stage_address
 from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import open_pool
-from shared.runtime.clock import SystemClock
 from tests.bench import many_tickets, webhook_to_mail
 from tests.bench.figures import Figure, at_most
 from tests.bench.load import paced
 from tests.bench.many_tickets import OPEN, PIPELINES, STAGES, TICKETS
 from tests.bench.webhook_to_mail import PROBES, PROBES_PER_SECOND, Probes, quantile
-from tests.support.signed_in import PASSWORD, Browser, hashed
+from tests.support.signed_in import Browser
 from tests.support.sink import sink
 
 PEOPLE = 50
 # Each looks at a page for so long before the next click, a half more or less.
-LOOKS_SECONDS = 2.0
+LOOKS_SECONDS = 5.0
 # What they click on, by how often of a hundred clicks.
 MIX: Mapping[str, int] = {
     "list": 30,
@@ -63,11 +63,9 @@ class Person:
     def __init__(self, number: int, browser: Browser, clicks: Clicks) -> None:
         self._browser, self._clicks, self._random = browser, clicks, random.Random(number)
         self._own = range(TICKETS - OPEN + 1 + number, TICKETS + 1, PEOPLE)
-        self.mail = mail_of(number)
 
     async def work(self) -> None:
-        """Sign in, then click until cancelled."""
-        assert (await self._browser.sign_in(self.mail)).status_code == 303
+        """Click until cancelled."""
         while True:
             await asyncio.sleep(self._random.uniform(0.5, 1.5) * LOOKS_SECONDS)
             kind = self._random.choices(list(MIX), list(MIX.values()))[0]
@@ -112,10 +110,6 @@ def _field(page: str, name: str) -> str:
     return page.partition(f'name="{name}" value="')[2].partition('"')[0]
 
 
-def mail_of(number: int) -> str:
-    return f"person{number}@sales.example"
-
-
 async def measure(
     kafka: str, dsn: str, prefix: str, folder: Path, per_second: int, seconds: int, show: Callable[[str], None]
 ) -> list[Figure]:
@@ -123,7 +117,7 @@ async def measure(
     show(f"clicking: filling {TICKETS} tickets")
     await migrate_all(dsn)
     await many_tickets.fill(dsn, datetime.now(UTC))
-    await _hire(dsn)
+    secrets = await _signed_in(dsn)
     policy = many_tickets.policy_text() + webhook_to_mail.pipeline_text()
     clicks = Clicks()
     with sink() as mails:
@@ -135,7 +129,7 @@ async def measure(
         port = services["intake"].port
         show(f"clicking: {per_second} webhooks a second alone for {seconds} s")
         await _post(port, probes, range(half), per_second)
-        async with _people(services["tickets"].url, clicks):
+        async with _people(services["tickets"].url, secrets, clicks):
             show(f"clicking: {PEOPLE} people beside {per_second} webhooks a second for {seconds} s")
             await _post(port, probes, range(half, 2 * half), per_second)
         for service in services.values():
@@ -143,22 +137,27 @@ async def measure(
     return [*_page_figures(clicks), *_mail_figures(probes, half // probes.every)]
 
 
-async def _hire(dsn: str) -> None:
-    """Make the accounts."""
-    pool = await open_pool(dsn, "tickets", max_size=1)
+async def _signed_in(dsn: str) -> list[str]:
+    """Make an account for each person; the secrets of their sessions. By the form only a few a second get in."""
+    pool, now, secrets = await open_pool(dsn, "tickets", max_size=1), datetime.now(UTC), list[str]()
     for number in range(PEOPLE):
-        await accounts.add(pool, mail_of(number), f"Person {number}", Role.OWNER, SystemClock().now(), hashed(PASSWORD))
+        account = await accounts.add(pool, f"person{number}@sales.example", f"Person {number}", Role.OWNER, now)
+        assert account is not None
+        secrets.append(new_secret())
+        await sessions.begin(pool, secrets[-1], account, now)
     await pool.close()
+    return secrets
 
 
 @asynccontextmanager
-async def _people(url: str, clicks: Clicks) -> AsyncIterator[None]:
+async def _people(url: str, secrets: Sequence[str], clicks: Clicks) -> AsyncIterator[None]:
     """All at work. Raises at the end what one of them met."""
     async with AsyncExitStack() as stack:
-        limits = httpx.Limits(max_connections=2)
         clients = [
-            await stack.enter_async_context(httpx.AsyncClient(base_url=url, limits=limits, timeout=60))
-            for _ in range(PEOPLE)
+            await stack.enter_async_context(
+                httpx.AsyncClient(base_url=url, timeout=60, cookies={"andon_session": secret})
+            )
+            for secret in secrets
         ]
         people = [Person(number, Browser(client), clicks) for number, client in enumerate(clients)]
         working = [asyncio.ensure_future(person.work()) for person in people]
