@@ -22,7 +22,18 @@ from rich.table import Table
 
 from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
-from tests.bench import answers, detector, intake, memory, pages, statistics_cost, webhook_to_mail, weeks, what_if
+from tests.bench import (
+    answers,
+    clicking,
+    detector,
+    intake,
+    memory,
+    pages,
+    statistics_cost,
+    webhook_to_mail,
+    weeks,
+    what_if,
+)
 from tests.bench.figures import Figure
 from tests.support.databases import new_database
 from tests.support.servers import kafka_address, postgres_dsn
@@ -38,6 +49,7 @@ PARTS = [
     "memory",
     "webhook-to-mail",
     "pages",
+    "clicking",
 ]
 console = Console()
 _numbers = itertools.count(1)
@@ -78,6 +90,10 @@ async def measure(chosen: argparse.Namespace, kafka: str, dsn: str, folder: Path
             figures += await pages.measure(
                 kafka, await new_dsn(), await prefix(kafka), folder, chosen.per_second, chosen.visits, show
             )
+        if "clicking" in chosen.parts:
+            figures += await clicking.measure(
+                kafka, await new_dsn(), await prefix(kafka), folder, chosen.per_second, chosen.seconds, show
+            )
     return figures
 
 
@@ -95,9 +111,11 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--rounds", type=int, default=5, help="rounds of baseline and service in turn")
     parser.add_argument(
-        "--per-second", type=int, default=500, help="webhooks a second in answers, webhook-to-mail and pages"
+        "--per-second", type=int, default=500, help="webhooks a second in answers, webhook-to-mail, pages and clicking"
     )
-    parser.add_argument("--seconds", type=int, default=60, help="seconds of webhook-to-mail")
+    parser.add_argument(
+        "--seconds", type=int, default=60, help="seconds of webhook-to-mail, and of each half of clicking"
+    )
     parser.add_argument("--visits", type=int, default=pages.VISITS, help="visits that the detector has in pages")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where to write the figures")
     chosen = parser.parse_args()

@@ -26,20 +26,25 @@ from tests.support.webhooks import signed_v3
 PROBES = 150
 # Tickets draw a chart for each. More at once would wait for each other's.
 PROBES_PER_SECOND = 2.5
+# Of the pipeline of the probes.
+OWNER = "o@x.example"
 # Up to so many webhooks a second, a mail waits for nothing but its own way.
 QUIET = 10
 
 
-def policy(folder: Path) -> Path:
+def policy_text() -> str:
     """One stage per probe with a limit of zero deals; all other load goes to a stage without rules."""
+    return "version: 1\npipelines:\n" + pipeline_text()
+
+
+def pipeline_text() -> str:
+    """The pipeline of the probes, `p`."""
     stages = ", ".join(f"{{id: s{n}, name: Stage {n}}}" for n in range(PROBES))
     rules = "\n".join(f"      - {{kind: wip-high, stage: s{n}, max: 0}}" for n in range(PROBES))
-    file = folder / "policy.yaml"
-    file.write_text(
-        f"version: 1\npipelines:\n  p:\n    name: P\n    owner: {{name: Owner, mail: o@x.example}}\n"
+    return (
+        f"  p:\n    name: P\n    owner: {{name: Owner, mail: {OWNER}}}\n"
         f"    stages: [{stages}, {{id: busy}}]\n    rules:\n{rules}\n"
     )
-    return file
 
 
 def change(deal: int, name: str, value: str) -> bytes:
@@ -69,30 +74,33 @@ def request(number: int, every: int) -> bytes:
 
 
 class Probes:
-    """When each probe was posted, and when each mail came in; seconds since the epoch."""
+    """When each probe was posted, and when each mail came; seconds since the epoch. One of `every` requests is one."""
 
     def __init__(self, every: int, mails: Sink) -> None:
-        self._every, self._mails = every, mails
+        self.every, self._mails = every, mails
         self.posted: dict[int, float] = {}
         self._received: list[float] = []
         mails.on_mail = lambda: self._received.append(time.time())
 
     def sent(self, number: int) -> None:
         """Record the time if request `number` is a probe."""
-        if number % self._every == 0 and number // self._every < PROBES:
-            self.posted[number // self._every] = time.time()
+        if number % self.every == 0 and number // self.every < PROBES:
+            self.posted[number // self.every] = time.time()
 
     async def all_mailed(self, within: float = 30) -> None:
         """Wait for the mails of all probes, at most `within` seconds."""
         deadline = time.monotonic() + within
-        while len(self._mails.raw) < len(self.posted) and time.monotonic() < deadline:
+        while len(self.received()) < len(self.posted) and time.monotonic() < deadline:
             await asyncio.sleep(0.1)
 
     def received(self) -> dict[int, float]:
         """When the mail of each probe came in."""
-        subjects = [str(message_from_bytes(raw)["Subject"]) for raw in self._mails.raw]
-        probes = [int(subject.partition("Stage ")[2].partition(" ")[0]) for subject in subjects]
-        return dict(zip(probes, self._received, strict=True))
+        found: dict[int, float] = {}
+        for raw, at in zip(self._mails.raw, self._received, strict=True):
+            mail = message_from_bytes(raw)
+            if OWNER in str(mail["To"]):
+                found[int(str(mail["Subject"]).partition("Stage ")[2].partition(" ")[0])] = at
+        return found
 
 
 async def written(kafka: str, topic: str) -> dict[int, float]:
@@ -131,7 +139,7 @@ async def measure(
     await migrate_all(dsn)
     total = per_second * seconds
     with sink() as mails:
-        services = start_services(kafka, dsn, prefix, folder, mails.port)
+        services = start_services(kafka, dsn, prefix, folder, mails.port, policy_text())
         show(f"webhook to mail: {per_second} webhooks a second for {seconds} s")
         every = max(total // PROBES, round(per_second / PROBES_PER_SECOND))
         probes = Probes(every, mails)
@@ -153,15 +161,19 @@ async def measure(
     ]
 
 
-def start_services(kafka: str, dsn: str, prefix: str, folder: Path, smtp_port: int) -> dict[str, ServiceProcess]:
+def start_services(
+    kafka: str, dsn: str, prefix: str, folder: Path, smtp_port: int, policy: str, **settings: str
+) -> dict[str, ServiceProcess]:
     """The services from webhook to mail, ready."""
+    (folder / "policy.yaml").write_text(policy)
     environment = {
         "ANDON_KAFKA": kafka,
         "ANDON_POSTGRES": dsn,
         "ANDON_TOPIC_PREFIX": prefix,
-        "ANDON_POLICY": str(policy(folder)),
+        "ANDON_POLICY": str(folder / "policy.yaml"),
         "ANDON_SOURCES": str(sources(folder)),
         "ANDON_SMTP_PORT": str(smtp_port),
+        **settings,
     }
     services = {n: ServiceProcess(n, environment, folder) for n in ("intake", "detector", "tickets", "notifier")}
     for service in services.values():
