@@ -111,12 +111,15 @@ class Detector:
             "andon-detector-relocks",
             PartProgress(self.progress, "relocks"),
         )
-        leaders = LogEndsClient(KafkaAccess.of(settings))
-        self._watermark = WatermarkLoop(
-            pool, self._event_consumer, leaders, settings, self._activity, self._advanced, self._clock
-        )
+        self._watermark = self._watermark_loop()
         self.evaluation = self._evaluation_loop(published)
         self._policy_loops = self._loops_of_policy(watch)
+
+    def _watermark_loop(self) -> WatermarkLoop:
+        leaders = LogEndsClient(KafkaAccess.of(self._settings))
+        return WatermarkLoop(
+            self._pool, self._event_consumer, leaders, self._settings, self._activity, self._advanced, self._clock
+        )
 
     async def start(self) -> None:
         """Compare clocks before the first record is judged by one. Waits while the database is unavailable."""

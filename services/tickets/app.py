@@ -50,6 +50,7 @@ from services.tickets.web.meeting_page import MeetingPage
 from services.tickets.web.page_context import PageContext
 from services.tickets.web.pages import TicketPages
 from services.tickets.web.plan_page import PlanPage
+from services.tickets.web.policy_fields import PolicyFieldsPage
 from services.tickets.web.policy_page import PolicyPages
 from services.tickets.web.preview_page import PreviewPage
 from services.tickets.web.stage_page import StagePage
@@ -246,6 +247,8 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
     context = PageContext(pool, policy, tickets.clock)
     cord = tickets.cord.pages(context.html)
     signing_in = tickets.access.pages(context)
+    saved = tickets.saving, tickets.relay.wake.set
+    policy_pages = PolicyPages(context, tickets.in_force, tickets.preview, *saved)
     # Routes of tickets' forms take any action, so they come last.
     parts = (
         signing_in,
@@ -259,7 +262,8 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         StagePage(context),
         ChartPage(context, tickets.relocks_topic, tickets.relay.wake.set),
         PreviewPage(context, tickets.in_force, tickets.preview, tickets.saving is not None),
-        PolicyPages(context, tickets.in_force, tickets.preview, tickets.saving, tickets.relay.wake.set),
+        policy_pages,
+        PolicyFieldsPage(context, policy_pages),
         ForecastPage(context),
         LedgerPage(context),
         PlanPage(context, tickets.writer, changed),

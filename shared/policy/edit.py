@@ -12,6 +12,8 @@ from shared.policy.load import PolicyError, parse
 from shared.policy.model import Pipeline
 from shared.runtime.yaml_file import FaultsError, compose, write_yaml
 
+NO_FIELDS: Mapping[str, str] = {}
+
 
 class RuleChange(NamedTuple):
     """Fields of the rule of a kind and stage, as they are to be written. No stage: the entry without one.
@@ -37,14 +39,21 @@ class NotEditable(Exception):
     """The file is written so that it cannot be changed without touching other parts; the text says the way out."""
 
 
-def with_changes(text: str, pipeline: str, rules: Sequence[RuleChange], fields: Mapping[str, str]) -> str:
-    """The policy with other values of rules, and of the pipeline's own fields.
+def with_changes(
+    text: str,
+    pipeline: str,
+    rules: Sequence[RuleChange],
+    fields: Mapping[str, str],
+    owner: Mapping[str, str] = NO_FIELDS,
+) -> str:
+    """The policy with other values of rules, of the pipeline's own fields, and of its owner's.
 
     Raises PolicyError where the result is no policy, and NotEditable.
     """
     root = compose(text)
     found = _value(_value(root, "pipelines"), pipeline)
     edits = [edit for name, value in fields.items() for edit in _set(found, name, value)]
+    edits += _set_all(_value(found, "owner"), owner)
     for change in rules:
         edits += _new_rule(found, change) if change.is_new else _set_all(_entry(found, change), change.fields)
     for edit in sorted(edits, reverse=True):

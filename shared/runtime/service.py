@@ -204,6 +204,7 @@ class _Running:
         server = _server(front, self._settings)
         serving = asyncio.ensure_future(server.serve())
         tasks = _started(service)
+        _settle_memory()
         _log.info("started", host=self._settings.host, port=self._settings.port)
         while await self._must_renew(service, [*tasks, serving]):
             following = await self._build_again(service, [*tasks, serving])
@@ -213,6 +214,7 @@ class _Running:
                 tasks = _started(service)
                 await front.switch(service.application, self._limits.loops)
                 await _leave(before, self._limits)
+                _settle_memory()
                 _log.info("renewed")
             elif any(task.done() for task in tasks):
                 break
@@ -250,7 +252,11 @@ class _Running:
 
 def _started(service: Service) -> list[asyncio.Future[None]]:
     """The loops, as tasks."""
-    tasks: list[asyncio.Future[None]] = [asyncio.ensure_future(loop()) for loop in service.loops]
+    return [asyncio.ensure_future(loop()) for loop in service.loops]
+
+
+def _settle_memory() -> None:
+    """Forget what is gone, and look at what is built no more."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()
@@ -258,7 +264,6 @@ def _started(service: Service) -> list[asyncio.Future[None]]:
     gc.set_threshold(100_000, 20, 50)
     # A thread that draws or learns would else keep the loop waiting for 5 ms after each answer of the database.
     sys.setswitchinterval(0.001)
-    return tasks
 
 
 def _server(application: ASGIApp, settings: ServiceSettings) -> uvicorn.Server:

@@ -63,6 +63,7 @@ RULES: Mapping[tuple[str, str], Role] = {
     ("GET", "/policy.yaml"): READ,
     ("GET", "/policy/versions/{number:int}"): READ,
     ("GET", "/policy/text"): READ,
+    ("GET", "/policy/pipelines/{name:path}"): READ,
     ("GET", "/forecast"): READ,
     ("GET", "/ledger"): READ,
     ("GET", "/ledger.csv"): READ,
@@ -83,6 +84,7 @@ RULES: Mapping[tuple[str, str], Role] = {
     # The handler asks for the owners of the pipelines that change.
     ("POST", "/policy"): WORK,
     ("POST", "/policy/review"): WORK,
+    ("POST", "/policy/pipelines/{name:path}"): WORK,
     # The API.
     ("GET", f"{_API}/openapi.json"): PUBLIC,
     ("GET", f"{_API}/tickets"): READ,

@@ -142,7 +142,7 @@ class PolicyPages:
     async def text(self, request: Request) -> Response:
         """The newest version, to be changed."""
         if self._saving is None:
-            return self._is_a_file()
+            return self.is_a_file()
         latest = await self._latest()
         return self._text_page(200, latest.version, latest.text)
 
@@ -177,7 +177,7 @@ class PolicyPages:
     async def _checked(self, request: Request) -> ReviewedChange:
         """Raises PolicyAnswer for what cannot be saved: no rights, faults, an older version, another site's form."""
         if self._saving is None:
-            raise PolicyAnswer(self._is_a_file())
+            raise PolicyAnswer(self.is_a_file())
         if not forms.is_same_origin(request):
             raise PolicyAnswer(
                 self._error(403, "This form came from another site", "Open the page of the policy and use its form.")
@@ -190,6 +190,14 @@ class PolicyPages:
         if form.base != latest.version:
             raise PolicyAnswer(_saved(latest) if _is_sent_twice(form, latest) else await self._conflict(form))
         return await self._compared(self._saving, form, latest)
+
+    async def review_of(self, form: PolicyForm, latest: PolicyVersionData) -> Response:
+        """What a text that was made from the newest version would change."""
+        assert self._saving is not None  # noqa: S101 (the caller asks)
+        try:
+            return await self._review_page(200, await self._compared(self._saving, form, latest))
+        except PolicyAnswer as answer:
+            return answer.response
 
     async def _compared(self, saving: PolicySaving, form: PolicyForm, latest: PolicyVersionData) -> ReviewedChange:
         visitor = current_visitor()
@@ -263,7 +271,13 @@ class PolicyPages:
             if self._saving is not None and visitor.role_in(name, self._policy) >= Role.OWNER
         }
 
-    def _is_a_file(self) -> Response:
+    @property
+    def is_saved_here(self) -> bool:
+        """Whether people change the policy on the pages."""
+        return self._saving is not None
+
+    def is_a_file(self) -> Response:
+        """The answer where they do not."""
         return self._error(
             409,
             "The policy is managed in a file",

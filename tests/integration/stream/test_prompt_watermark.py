@@ -38,7 +38,7 @@ class Leaders(LogEndsClient):
         return {tp: end - self._shorter for tp, end in (await super().ends(partitions)).items()}
 
 
-class Watch:
+class WatchedLog:
     """A loop that only marks wake, since the last one of its activity is long ago."""
 
     def __init__(self, recorder: Recorder, kafka: str, prefix: str, leaders: LogEndsClient) -> None:
@@ -97,7 +97,7 @@ async def test_a_mark_brings_judgement_time_to_the_present(
     kafka: str, prefix: str, recorder: Callable[..., Recorder]
 ) -> None:
     one = recorder()
-    watch = Watch(one, kafka, prefix, Leaders(kafka))
+    watch = WatchedLog(one, kafka, prefix, Leaders(kafka))
     async with one.running():
         await all_seen(one)
         await until_partitions_known(one)
@@ -116,7 +116,7 @@ async def test_records_that_are_not_handled_hold_judgement_time(
     kafka: str, prefix: str, recorder: Callable[..., Recorder]
 ) -> None:
     one = recorder()
-    watch = Watch(one, kafka, prefix, Leaders(kafka))
+    watch = WatchedLog(one, kafka, prefix, Leaders(kafka))
     async with one.running():
         await all_seen(one)
         await until_partitions_known(one)
@@ -139,7 +139,7 @@ async def test_a_log_that_ends_before_what_was_handled_proves_nothing(
     kafka: str, prefix: str, recorder: Callable[..., Recorder]
 ) -> None:
     one = recorder()
-    watch = Watch(one, kafka, prefix, Leaders(kafka, shorter=1))
+    watch = WatchedLog(one, kafka, prefix, Leaders(kafka, shorter=1))
     async with one.running():
         await all_seen(one)
         await until_partitions_known(one)
@@ -152,7 +152,7 @@ async def test_without_an_answer_fetches_show_the_ends_as_before(
 ) -> None:
     one = recorder()
     leaders = Leaders(NOBODY)
-    watch = Watch(one, kafka, prefix, leaders)
+    watch = WatchedLog(one, kafka, prefix, leaders)
     async with one.running():
         await all_seen(one)
         await until_partitions_known(one)

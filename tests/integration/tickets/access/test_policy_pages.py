@@ -158,6 +158,51 @@ async def test_a_version_needs_a_reason(company: ManagedCompany) -> None:
         assert (answer.status_code, "Say why" in words(answer)) == (422, True), why
 
 
+FIELDS = {"name": "New business", "owner.name": "Head of new business", "owner.mail": OWNER, "ack_within": ""}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("owner.mail", "nobody", "Not a mail address; write one address, as sales@example.org"),
+        ("owner.name", "", "Write something here"),
+        ("name", "x" * 301, "Write 300 letters at most"),
+        ("ack_within", "soon", "'soon' is not a duration; write for example"),
+        ("ack_within", "", "Nothing is changed"),
+    ],
+)
+async def test_a_wrong_value_is_named_at_its_field(company: ManagedCompany, field: str, value: str, says: str) -> None:
+    one = await company.person(OWNER)
+
+    answer = await one.send("/policy/pipelines/new", "/account", base="1", **(FIELDS | {field: value}))
+
+    assert answer.status_code == 422
+    assert says in words(answer)
+    assert (f'id="{field}-fault"' in answer.text) == (says != "Nothing is changed")
+
+
+async def test_fields_of_a_pipeline_lead_to_the_review_of_their_text(company: ManagedCompany) -> None:
+    one, other = await company.person(OWNER), await company.person(OTHER)
+    asked = FIELDS | {"owner.mail": "new@sales.example", "ack_within": "2d", "name": "Neu: a"}
+
+    shown = await one.send("/policy/pipelines/new", "/account", base="1", **asked)
+    refused = await other.send("/policy/pipelines/new", "/account", base="1", **asked)
+    late = await one.send("/policy/pipelines/new", "/account", base="0", **asked)
+
+    assert (shown.status_code, refused.status_code, late.status_code) == (200, 403, 409)
+    found = re.search(r'<textarea name="text"[^>]*>\n(.*?)</textarea>', shown.text, re.DOTALL)
+    assert found is not None
+    changed = parse(unescape(found[1])).pipelines["new"]
+    assert (changed.name, changed.owner.mail, changed.owner.name) == (
+        "Neu: a",
+        "new@sales.example",
+        FIELDS["owner.name"],
+    )
+    assert changed.ack_within is not None
+    assert (await save(one, 1, unescape(found[1]))).status_code == 303
+    assert (await one.get("/policy/pipelines/nowhere")).status_code == 404
+
+
 async def test_of_two_who_save_at_once_one_is_shown_what_the_other_did(company: ManagedCompany) -> None:
     first, second = await company.person(OWNER), await company.person(OTHER)
     theirs = TWO[: TWO.index("  old:")] + TWO[TWO.index("  old:") :].replace("max: 25", "max: 30")
