@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from services.tickets.access.guard import guard
@@ -243,34 +244,11 @@ class Application(Starlette):
 
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Application:
     """Pages, API, health."""
-    policy, changed = tickets.policy, tickets.publisher.wake.set
-    context = PageContext(pool, policy, tickets.clock)
-    cord = tickets.cord.pages(context.html)
-    signing_in = tickets.access.pages(context)
-    saved = tickets.saving, tickets.relay.wake.set
-    policy_pages = PolicyPages(context, tickets.in_force, tickets.preview, *saved)
-    # Routes of tickets' forms take any action, so they come last.
-    parts = (
-        signing_in,
-        tickets.access.account_pages(context),
-        tickets.access.calendar(context),
-        tickets.access.read_page(context),
-        Api(tickets.api_parts()),
-        cord,
-        BoardPage(context),
-        MeetingPage(context, tickets.renewals.due),
-        StagePage(context),
-        ChartPage(context, tickets.relocks_topic, tickets.relay.wake.set),
-        PreviewPage(context, tickets.in_force, tickets.preview, tickets.saving is not None),
-        policy_pages,
-        PolicyFieldsPage(context, policy_pages),
-        ForecastPage(context),
-        LedgerPage(context),
-        PlanPage(context, tickets.writer, changed),
-        TicketPages(context, tickets.writer, changed),
-    )
+    context = PageContext(pool, tickets.policy, tickets.clock)
+    cord, signing_in = tickets.cord.pages(context.html), tickets.access.pages(context)
     routes = [*health_routes(tickets.progress, tickets.dependencies, registry)]
-    routes += [route for part in parts for route in part.routes()]
+    routes += [*signing_in.routes(), *_routes_of_access(tickets, context)]
+    routes += [*Api(tickets.api_parts()).routes(), *cord.routes(), *_routes_of_pages(tickets, context)]
     guard(routes, RULES, tickets.access.door(signing_in))
     handlers = _fault_pages(context, cord)
     return Application(
@@ -284,6 +262,33 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         ],
         exception_handlers=handlers,
     )
+
+
+def _routes_of_access(tickets: Tickets, context: PageContext) -> Iterator[BaseRoute]:
+    access = tickets.access
+    for part in (access.account_pages(context), access.calendar(context), access.read_page(context)):
+        yield from part.routes()
+
+
+def _routes_of_pages(tickets: Tickets, context: PageContext) -> Iterator[BaseRoute]:
+    changed = tickets.publisher.wake.set
+    policy_pages = PolicyPages(context, tickets.in_force, tickets.preview, tickets.saving, tickets.relay.wake.set)
+    # Routes of tickets' forms take any action, so they come last.
+    parts = (
+        BoardPage(context),
+        MeetingPage(context, tickets.renewals.due),
+        StagePage(context),
+        ChartPage(context, tickets.relocks_topic, tickets.relay.wake.set),
+        PreviewPage(context, tickets.in_force, tickets.preview, tickets.saving is not None),
+        policy_pages,
+        PolicyFieldsPage(context, policy_pages),
+        ForecastPage(context),
+        LedgerPage(context),
+        PlanPage(context, tickets.writer, changed),
+        TicketPages(context, tickets.writer, changed),
+    )
+    for part in parts:
+        yield from part.routes()
 
 
 def _fault_pages(context: PageContext, cord: CordPages) -> Mapping[Any, Any]:

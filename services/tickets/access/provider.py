@@ -28,6 +28,7 @@ from services.tickets.store.sessions import ProviderVisit
 from shared.postgres.pool import Pool
 from shared.runtime.clock import Clock
 from shared.runtime.log import logger
+from shared.runtime.tls import trusted_certificates
 
 _log = logger(__name__)
 VISIT_LASTS, TIMEOUT_SECONDS, LEEWAY_SECONDS = timedelta(minutes=10), 10, 60
@@ -84,7 +85,9 @@ class Provider:
         return self._person(self._claims(tokens, keys, visit)), visit.back_to
 
     def _http(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False)
+        return httpx.AsyncClient(
+            verify=trusted_certificates(), timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
+        )
 
     async def _described(self, http: httpx.AsyncClient) -> Mapping[str, Any]:
         described: Mapping[str, Any] = await self._json(

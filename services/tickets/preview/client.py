@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from shared.contracts.preview import PATH, PreviewAnswer, PreviewRefusal, PreviewRequest
 from shared.runtime.log import logger
+from shared.runtime.tls import trusted_certificates
 
 _log = logger(__name__)
 # The first question about a long history takes seconds; nobody waits longer.
@@ -38,7 +39,7 @@ class PreviewClient:
         content = PreviewRequest(pipeline=pipeline, policy=policy).model_dump_json()
         headers = {"content-type": "application/json"}
         try:
-            async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
+            async with httpx.AsyncClient(verify=trusted_certificates(), timeout=TIMEOUT_SECONDS) as client:
                 answer = await client.post(self._url, content=content, headers=headers)
             if answer.status_code == 200:
                 return PreviewAnswer.model_validate_json(answer.content)

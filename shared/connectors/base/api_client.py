@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from functools import cache
 from typing import Any, Protocol
 
 import httpx
@@ -19,6 +17,7 @@ from prometheus_client import Counter, Histogram
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
 from shared.connectors.base.settings import ApiSettings
+from shared.runtime.tls import trusted_certificates
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
 _BACKOFF = wait_random_exponential(multiplier=0.5, max=30)
@@ -88,12 +87,6 @@ def retry_after(headers: Mapping[str, str], now: datetime, longest: float = MAX_
     return min(max(0.0, seconds), longest) if seconds == seconds else None
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    """One for all clients: reading the authorities' certificates takes 30 ms."""
-    return httpx.create_ssl_context()
-
-
 class ApiClient:
     """Client for one CRM's API. Retries until `give_up` seconds have passed.
 
@@ -110,7 +103,9 @@ class ApiClient:
         is_transient: Callable[[httpx.Response], bool],
     ) -> None:
         self._source, self._metrics, self._give_up, self._is_transient = source, metrics, give_up, is_transient
-        self._http = httpx.AsyncClient(base_url=api.url, auth=auth, timeout=api.timeout_seconds, verify=_tls())
+        self._http = httpx.AsyncClient(
+            base_url=api.url, auth=auth, timeout=api.timeout_seconds, verify=trusted_certificates()
+        )
         burst = max(1.0, api.per_second)
         self._limiter = AsyncLimiter(burst, burst / api.per_second)
         self._paused_until = 0.0
