@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from shared.contracts.dead import DeadReason
 from shared.contracts.topics import HANDLED, PRODUCT_TOPICS
+from shared.kafka import probe
 from shared.kafka.access import KafkaAccess
 from shared.runtime.log import logger
 from shared.runtime.measured import MeasuredGauge
@@ -37,20 +38,27 @@ class DeadLetterWatch:
     async def run(self) -> None:
         """Run until cancelled. While Kafka is unavailable nothing is shown."""
         while True:
-            consumer = AIOKafkaConsumer(
-                **self._kafka.client_options(), enable_auto_commit=False, auto_offset_reset="earliest"
-            )
             try:
-                await consumer.start()
-                await self._follow(consumer)
+                if missing := await probe.missing_topics(self._kafka, self._names):
+                    _log.warning("dead letters not counted: topics are missing", topics=sorted(missing))
+                else:
+                    await self._count()
             except (KafkaError, OSError, TimeoutError) as error:
                 _log.warning("dead letters not counted: Kafka unavailable", error=repr(error))
-            finally:
-                await consumer.stop()
             await asyncio.sleep(RETRY_SECONDS)
 
+    async def _count(self) -> None:
+        """Read all there is and what comes, until Kafka does not answer."""
+        consumer = AIOKafkaConsumer(
+            **self._kafka.client_options(), enable_auto_commit=False, auto_offset_reset="earliest"
+        )
+        try:
+            await consumer.start()
+            await self._follow(consumer)
+        finally:
+            await consumer.stop()
+
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
-        """Read all there is and what comes. Raises where Kafka does not answer."""
         letters, partitions = WaitingLetters(), [TopicPartition(name, 0) for name in self._names]
         consumer.assign(partitions)
         measured = float("-inf")

@@ -105,6 +105,23 @@ async def test_a_letter_counts_until_it_is_redriven_or_dismissed(kafka: str, pre
         await eventually(counts, lambda found: found == (0, 0, 0))
 
 
+async def test_counting_begins_when_the_topics_are_made(
+    kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letter_watch, "RETRY_SECONDS", 0.1)
+    async with watching(kafka, prefix) as registry:
+        labels = {"topic": EVENTS, "reason": "handler"}
+        await asyncio.sleep(0.5)
+        assert registry.get_sample_value("andon_dead_letters_waiting", labels) is None
+        await create_topics(KafkaAccess(kafka), prefix)
+        await write(kafka, prefix, EVENTS, 1, DeadReason.HANDLER)
+
+        async def count() -> float | None:
+            return registry.get_sample_value("andon_dead_letters_waiting", labels)
+
+        await eventually(count, lambda found: found == 1)
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

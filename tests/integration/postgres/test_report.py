@@ -54,6 +54,15 @@ async def test_every_view_can_be_read(reader: asyncpg.Connection) -> None:
         await reader.fetch(f"SELECT * FROM report.{view}")
 
 
+async def test_a_reader_can_neither_hold_up_the_server_nor_take_its_connections(reader: asyncpg.Connection) -> None:
+    role = await reader.fetchrow("SELECT rolsuper, rolcreaterole, rolconnlimit FROM pg_roles WHERE rolname = $1", ROLE)
+
+    assert role is not None
+    assert tuple(role) == (False, False, 10)
+    assert await reader.fetchval("SHOW statement_timeout") == "15s"
+    assert await reader.fetchval("SHOW default_transaction_read_only") == "on"
+
+
 @pytest.mark.parametrize(
     "sql",
     [

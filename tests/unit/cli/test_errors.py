@@ -28,6 +28,7 @@ COMMANDS = {
     "dead-letters list": [KAFKA],
     "dead-letters show x": [KAFKA],
     "dead-letters redrive": [KAFKA],
+    "dead-letters dismiss --all": [KAFKA],
     "stages list": [POSTGRES],
     "stages import stages.yaml": [KAFKA],
     "hold": [POSTGRES],
