@@ -100,7 +100,7 @@ class Tickets:
             pool, settings.topic(TICKETS), self.relay.wake.set, self._metrics, self.progress
         )
         self.changes = TicketChanges(self.policy, settings.tickets_url, self._metrics, self.clock)
-        self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy))
+        self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy), settings.issue_hosts)
         student = Student(self.changes, self.policy, self.clock, self._wall, self.relocks_topic)
         self.studies = StudyLoop(pool, student, self._metrics, self.progress, self._on_study)
         self.access = AccessParts(settings, pool, self._wall)
@@ -213,7 +213,7 @@ class Application(Starlette):
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Application:
     """Pages, API, health."""
     policy, changed = tickets.policy, tickets.publisher.wake.set
-    context = PageContext(pool, policy, tickets.clock)
+    context = PageContext(pool, policy, tickets.clock, tickets.writer.issues)
     cord = tickets.cord.pages(context.html)
     signing_in = tickets.access.pages(context)
     # Routes of tickets' forms take any action, so they come last.
