@@ -117,7 +117,7 @@ class Tickets:
             pool, settings.topic(TICKETS), self.relay.wake.set, self._metrics, self.progress
         )
         self.changes = TicketChanges(self.policy, settings.tickets_url, self._metrics, self.clock)
-        self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy))
+        self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy), settings.issue_hosts)
         student = Student(self.changes, self.policy, self.clock, self._wall, self.relocks_topic)
         self.studies = StudyLoop(pool, student, self._metrics, self.progress, self._on_study)
         self.access = AccessParts(settings, pool, self._wall)
@@ -244,7 +244,7 @@ class Application(Starlette):
 
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Application:
     """Pages, API, health."""
-    context = PageContext(pool, tickets.policy, tickets.clock)
+    context = PageContext(pool, tickets.policy, tickets.clock, tickets.writer.issues)
     cord, signing_in = tickets.cord.pages(context.html), tickets.access.pages(context)
     routes = [*health_routes(tickets.progress, tickets.dependencies, registry)]
     routes += [*signing_in.routes(), *_routes_of_access(tickets, context)]

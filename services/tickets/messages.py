@@ -77,4 +77,5 @@ def _data(step: TicketStep, text: ProblemText, url: str) -> TicketData:
         chart_png=None,
         chart_alt=text.finding,
         url=f"{url}/tickets/{ticket.id}?of={ticket.mark}",
+        issue=ticket.issue,
     )

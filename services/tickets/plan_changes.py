@@ -16,6 +16,7 @@ from services.tickets.domain.faults import (
     TooLateError,
     UnconfirmedError,
 )
+from services.tickets.domain.issue_links import NO_ISSUES, IssueHosts
 from services.tickets.domain.plan import Plan
 from services.tickets.domain.seal import SealedGround, SealedPlan
 from services.tickets.domain.ticket import Ticket, TicketStep
@@ -149,10 +150,11 @@ class PlanChanges:
 
 
 class TicketWriter(NamedTuple):
-    """All that people may do to a ticket, for pages and the API."""
+    """All that people may do to a ticket, for pages and the API. `issues`: where its issues may be."""
 
     changes: TicketChanges
     plans: PlanChanges
+    issues: IssueHosts = NO_ISSUES
 
 
 def terms_of(policy: Policy, ticket: Ticket, today: date) -> PlanTerms:

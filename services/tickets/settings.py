@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from services.tickets.access.settings import AccessSettings
 from services.tickets.cord.settings import CordSettings
+from services.tickets.domain.issue_links import IssueHosts
 from shared.runtime.addresses import LOOPBACK, LOOPBACK_HOSTS
 from shared.runtime.clock import ClockKind
 from shared.runtime.read_links import ReadLinkSettings
@@ -35,6 +36,19 @@ class TicketsSettings(CordSettings, AccessSettings, ReadLinkSettings):
         le=36_500,
         description="days after which ids of handled messages are forgotten; must be more than the policy's lateness",
     )
+
+    tickets_issue_hosts: str = Field(
+        "",
+        pattern=r"^([A-Za-z0-9.-]+(:[0-9]{1,5})?(, ?[A-Za-z0-9.-]+(:[0-9]{1,5})?)*)?$",
+        description="hosts of Jira to whose issues tickets may be linked, with commas between: shop.atlassian.net;"
+        " empty: to none",
+    )
+
+    @property
+    def issue_hosts(self) -> IssueHosts:
+        """Where issues may be."""
+        named = (host.strip().lower().removesuffix(":443") for host in self.tickets_issue_hosts.split(","))
+        return IssueHosts(frozenset(host for host in named if host))
 
     @property
     def cord_address(self) -> str:

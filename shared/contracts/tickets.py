@@ -44,7 +44,8 @@ class TicketOutcome(StrEnum):
 
 class TicketChange(StrEnum):
     """What happened to the ticket. `reopened`: its problem came back, its gain was lost, or a person (the actor) opened
-    it again; `undone`: a person took back what a person did last; `pulled`: somebody pulled the cord again.
+    it again; `undone`: a person took back what a person did last; `pulled`: somebody pulled the cord again;
+    `linked`: a person set, changed or removed the address of its issue in Jira.
 
     Of a plan: `planned` (sealed), `rescheduled`, `withdrawn`, `started`, `verifying` (the change date has come). Of its
     study: `verdict`, then what a person decides (`adopted`, `adapted`: a next cycle, `dropped`) and what becomes of the
@@ -75,6 +76,7 @@ class TicketChange(StrEnum):
     FADING = "fading"
     DECAYED = "decayed"
     PULLED = "pulled"
+    LINKED = "linked"
 
 
 class Actor(StrEnum):
@@ -182,6 +184,7 @@ class TicketData(Message):
     chart_png: Words | None = Field(None, description="the ticket's chart in base64, on changes that cause a mail")
     chart_alt: Words | None = Field(None, description="what the chart shows, in words")
     url: Words = Field(description="address of the ticket's page")
+    issue: Words | None = Field(None, description="address of the issue in Jira that the ticket is linked to")
     plan: PlanFacts | None = None
     study: StudyFacts | None = None
     cord: CordFacts | None = Field(None, description="of `cord`; null: nobody has pulled a cord for this ticket")

@@ -66,8 +66,8 @@ class HookReceiver:
         request = Request(scope, receive)
         body = await request.body()
         self.got.append(GotHook(str(request.url.path), dict(request.headers), body))
-        answer = self.answers.pop(0) if self.answers else self.usual
         await asyncio.to_thread(self.on_request)
+        answer = self.answers.pop(0) if self.answers else self.usual
         await asyncio.sleep(answer.seconds)
         await Response(answer.body, answer.status, answer.headers)(scope, receive, send)
 

@@ -45,6 +45,7 @@ class HookData(Message):
     verdict: Literal["verified", "not-shown", "restored"] | None = None
     verdict_sentence: Words | None = None
     url: Words = Field(description="address of the ticket's page")
+    issue: Words | None = Field(None, description="address of the issue in Jira that the ticket is linked to")
 
 
 class HookEvent(Message):

@@ -62,6 +62,8 @@ async def test(settings: NotifierSettings, name: str) -> HookAnswer:
     receiver = receivers_of(settings).get(name)
     if receiver is None:
         raise _unknown(settings, name)
+    if receiver.event_type is not HookEvent:
+        raise HookRefused(f"{name} hears of tickets with an issue only; link a ticket to an issue to test it")
     now, seconds = datetime.now(UTC), receiver.settings.timeout_seconds
     client = HookClient(name, settings.hooks_reachable, seconds, tls_of(settings.notifier_hooks_ca))
     request = receiver.request(f"andon-test-{content_id(name, now)[:8]}", _sample(now), now)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.notifier.hooks.message import HookEvent
 from services.notifier.hooks.retry_delays import GIVE_UP
+from shared.contracts.envelope import Message
+from shared.contracts.tickets import TicketData
 from shared.postgres.pool import Connection, Executor, Pool
 
 # Of a ticket, only the oldest one that waits. After a start of the database, claims that expired are left to their
@@ -75,19 +76,6 @@ INSERT INTO hook AS known (name, disabled_at) VALUES ($1, clock_timestamp())
 ON CONFLICT (name) DO UPDATE SET disabled_at = coalesce(known.disabled_at, clock_timestamp())
 """
 _END_DISABLED = f"""
-{_DEAD} WHERE hook = $1 AND state = 'waiting' AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
-    AND EXISTS (SELECT FROM hook WHERE name = $1 AND disabled_at IS NOT NULL) RETURNING id
-"""
-_STATUS = """
-SELECT listed.name, waiting, dead, coalesce(oldest, 0)::float8 AS oldest_seconds, disabled_at
-FROM unnest($1::text[]) AS listed (name) LEFT JOIN hook USING (name),
-    LATERAL (
-        SELECT count(*) AS waiting, extract(epoch FROM clock_timestamp() - min(wanted_at)) AS oldest
-        FROM hook_delivery WHERE hook = listed.name AND state = 'waiting'
-    ) AS of_waiting,
-    LATERAL (SELECT count(*) AS dead FROM hook_delivery WHERE hook = listed.name AND state = 'dead') AS of_dead
-"""
-DISABLED = f"""
 {_DEAD} WHERE hook = $1 AND state = 'waiting' AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
     AND EXISTS (SELECT FROM hook WHERE name = $1 AND disabled_at IS NOT NULL) RETURNING id
 """
@@ -194,12 +182,19 @@ SELECT $1, $2, $3, $4, $5, $6, $7 WHERE $8::text[] = '{}' OR EXISTS (
 """
 
 
-async def put(connection: Connection, hook: str, name: str, event: HookEvent, after: Sequence[str]) -> None:
+async def put(
+    connection: Connection,
+    hook: str,
+    name: str,
+    facts: TicketData,
+    reason: str,
+    event: Message,
+    after: Sequence[str] = (),
+) -> None:
     """Write a message, unless it is known; where `after` names reasons, only if one of them was written before."""
-    data = event.data
     await connection.execute(
         _INSERT,
-        *(hook, name, data.ticket, data.key, data.opened_at, data.reason.value),
+        *(hook, name, facts.ticket, facts.key, facts.opened_at, reason),
         event.model_dump(mode="json"),
         list(after),
     )

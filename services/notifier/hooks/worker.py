@@ -7,7 +7,6 @@ import random
 from datetime import UTC, datetime, timedelta
 
 from services.notifier.hooks.client import HookAnswer, HookClient
-from services.notifier.hooks.message import HookEvent
 from services.notifier.hooks.metrics import HookMetrics
 from services.notifier.hooks.queue import HookDelivery, HookQueue
 from services.notifier.hooks.receivers.registry import AnyReceiver
@@ -76,13 +75,14 @@ class HookWorker:
 
     async def _ask(self, delivery: HookDelivery) -> HookAnswer:
         try:
-            event = HookEvent.model_validate(delivery.event)
+            event = self._receiver.event_type.model_validate(delivery.event)
             request = self._receiver.request(delivery.name, event, datetime.now(UTC))
+            address = self._receiver.address(event)
         except Exception as error:
             _log.exception("message cannot be written", hook=self._receiver.name, message=delivery.name)
             return HookAnswer(400, f"cannot be written: {type(error).__name__}")
         with self._metrics.seconds.labels(self._receiver.name).time():
-            return await self._client.post(self._receiver.settings.url, request)
+            return await self._client.post(address, request)
 
     async def _defer(self, delivery: HookDelivery, answer: HookAnswer) -> None:
         asked = None if answer.after is None else timedelta(seconds=answer.after)

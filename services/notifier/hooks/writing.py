@@ -24,6 +24,10 @@ class HookWriter:
 
     async def write_change(self, connection: Connection, facts: TicketData, was: TicketState | None) -> None:
         """What a change of a ticket calls for. `was`: its state before."""
+        for receiver in self.receivers:
+            if link := receiver.link_of(facts, was):
+                name = f"andon-{notice_name(facts, f'hook {receiver.name}')}"
+                await queue.put(connection, receiver.name, name, facts, facts.change.value, link)
         occasion = occasion_of(facts, was) if self.receivers else None
         if occasion is not None:
             await self._write(connection, News.of(facts), occasion)
@@ -39,4 +43,6 @@ class HookWriter:
         for receiver in self.receivers:
             if receiver.wants(about, occasion.reason):
                 name = notice_name(facts, f"hook {receiver.name}", news.occasion)
-                await queue.put(connection, receiver.name, f"andon-{name}", event, occasion.after)
+                await queue.put(
+                    connection, receiver.name, f"andon-{name}", facts, occasion.reason.value, event, occasion.after
+                )

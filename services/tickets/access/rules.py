@@ -114,4 +114,5 @@ RULES: Mapping[tuple[str, str], Role] = {
     ("POST", f"{_API}/tickets/{{number}}/start"): WORK,
     ("POST", f"{_API}/tickets/{{number}}/withdraw"): WORK,
     ("POST", f"{_API}/tickets/{{number}}/decide"): WORK,
+    ("POST", f"{_API}/tickets/{{number}}/link"): WORK,
 }

@@ -160,6 +160,17 @@ class Reschedule(VersionedAction):
         return await writer.plans.reschedule(*asked, is_confirmed=self.confirmed) is not None
 
 
+class Link(VersionedAction):
+    issue: str = Field(
+        max_length=MAX_LETTERS, description="https://HOST/browse/KEY-1, on a host that is allowed; empty: none"
+    )
+
+    async def carry_out(self, writer: TicketWriter, connection: Connection, number: int) -> bool:
+        issue = writer.issues.address(self.issue)
+        command: Command = lambda ticket, at: commands.link(ticket, issue, at.now)  # noqa: E731
+        return await writer.changes.act(connection, number, command, self.known_version) is not None
+
+
 # By their address below the ticket's.
 ACTIONS: Mapping[str, type[Action]] = {
     "acknowledge": Acknowledge,
@@ -173,6 +184,7 @@ ACTIONS: Mapping[str, type[Action]] = {
     "start": Start,
     "withdraw": Withdraw,
     "decide": Decide,
+    "link": Link,
 }
 SUMMARIES: Mapping[str, str] = {
     "acknowledge": "Say that somebody takes care of it",
@@ -185,5 +197,6 @@ SUMMARIES: Mapping[str, str] = {
     "reschedule": "Move the change date before it has come, and seal anew",
     "start": "Begin to carry the plan out",
     "withdraw": "Withdraw the plan before its change date",
+    "link": "Link it to an issue in Jira, or to none",
     "decide": "Decide on a verdict: adopt, adapt or drop the change",
 }

@@ -64,6 +64,7 @@ class TicketSummary(BaseModel):
     now: TicketNow | None = Field(description="empty once the problem is over, and until the first count has come")
     found: TicketFound
     cord: CordFacts | None = Field(description="of `cord`: its pulls and their answers")
+    issue: str | None = Field(description="address of the issue in Jira that it is linked to")
 
 
 class HistoryEntry(BaseModel):

@@ -139,6 +139,7 @@ class TicketReader:
             now=_now(latest),
             found=TicketFound(at=counted_at(found), count=found.count),
             cord=cord,
+            issue=ticket.issue,
         )
 
 

@@ -124,6 +124,13 @@ def undo(ticket: Ticket, now: datetime, is_newest: bool) -> TicketStep:
     return advance(ticket, TicketChange.UNDONE, now, None, Actor.PERSON, **fields)
 
 
+def link(ticket: Ticket, issue: str, now: datetime) -> TicketStep:
+    """Link it to an issue in Jira, by its address; empty: to none any more."""
+    if issue == (ticket.issue or ""):
+        raise AlreadyDone("The ticket is linked like that already.")
+    return advance(ticket, TicketChange.LINKED, now, issue or None, Actor.PERSON, issue=issue or None)
+
+
 def _ends_with(ticket: Ticket) -> str:
     """What a closing cuts short; empty: nothing."""
     goes_on = "The problem goes on." if ticket.goes_on else ""

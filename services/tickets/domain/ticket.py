@@ -65,7 +65,7 @@ class Ticket:
 
     `closed_because`: the reason of the closing. `before`: set while a person's change is the last one. `cycle`: of
     plan, change and study. `plan`: the number of the cycle's seal that is in force, or was studied. `decision`: adopted
-    or dropped, after a verdict.
+    or dropped, after a verdict. `issue`: address of its issue in Jira.
     """
 
     id: int
@@ -84,6 +84,7 @@ class Ticket:
     plan: int | None = None
     change_date: date | None = None
     decision: TicketChange | None = None
+    issue: str | None = None
 
     @property
     def is_open(self) -> bool:

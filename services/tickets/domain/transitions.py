@@ -31,6 +31,7 @@ ALLOWED: Mapping[TicketChange, frozenset[Move]] = {
     TicketChange.CLEARED: _stay(*_LASTING),
     TicketChange.NOTICED: _stay(*_ANY),
     TicketChange.PULLED: _stay(*_LASTING),
+    TicketChange.LINKED: _stay(*_ANY),
     TicketChange.REOPENED: frozenset({(_CLOSED, _OPEN), (_CLOSED, _ACKNOWLEDGED)}),
     TicketChange.ACKNOWLEDGED: _to(_ACKNOWLEDGED, _OPEN, _SNOOZED),
     TicketChange.SNOOZED: _to(_SNOOZED, *_UNPLANNED),

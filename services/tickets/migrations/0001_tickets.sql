@@ -152,6 +152,8 @@ CREATE TABLE ticket (
     change_date   date,
     -- What a person decided after the verdict.
     decision      text        CHECK (decision IN ('adopted', 'dropped')),
+    -- Address of its issue in Jira.
+    issue         text,
     CHECK ((state = 'closed') = (outcome IS NOT NULL)),
     CHECK ((state = 'closed') = (closed_at IS NOT NULL)),
     CHECK ((state = 'snoozed') = (snoozed_until IS NOT NULL)),
@@ -199,6 +201,7 @@ CREATE TABLE change (
         WHEN 'cleared' THEN to_state = from_state AND to_state <> 'closed'
         WHEN 'noticed' THEN to_state = from_state
         WHEN 'pulled' THEN to_state = from_state AND to_state <> 'closed'
+        WHEN 'linked' THEN to_state = from_state
         WHEN 'reopened' THEN from_state = 'closed' AND to_state IN ('open', 'acknowledged')
         WHEN 'acknowledged' THEN from_state IN ('open', 'snoozed') AND to_state = 'acknowledged'
         WHEN 'snoozed' THEN from_state IN ('open', 'acknowledged', 'snoozed') AND to_state = 'snoozed'

@@ -19,7 +19,7 @@ from shared.postgres.pool import Connection, Executor, Record
 
 _COLUMNS = (
     "id, key, state, seq, opened_at, changed_at, problem, outcome, closed_at, closed_because, snoozed_until, before,"
-    " cycle, plan, change_date, decision"
+    " cycle, plan, change_date, decision, issue"
 )
 # An older one is open where it was opened again after the newest was retracted.
 _NEWEST = f"SELECT {_COLUMNS} FROM ticket WHERE key = $1 ORDER BY state = 'closed', id DESC LIMIT 1 FOR UPDATE"
@@ -36,7 +36,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id
 """
 _UPDATE = """
 UPDATE ticket SET state = $2, seq = $3, changed_at = $4, problem = $5, outcome = $6, closed_at = $7, snoozed_until = $8,
-    closed_because = $9, before = $10, cycle = $11, plan = $12, change_date = $13, decision = $14
+    closed_because = $9, before = $10, cycle = $11, plan = $12, change_date = $13, decision = $14,
+    issue = $15
 WHERE id = $1
 """
 _FOLLOW = "UPDATE ticket SET problem = $2 WHERE id = $1"
@@ -268,6 +269,7 @@ async def _update(connection: Connection, ticket: Ticket) -> None:
         ticket.plan,
         ticket.change_date,
         ticket.decision.value if ticket.decision else None,
+        ticket.issue,
     )
 
 
@@ -311,4 +313,5 @@ def _ticket(row: Record) -> Ticket:
         row["plan"],
         row["change_date"],
         TicketChange(row["decision"]) if row["decision"] else None,
+        row["issue"],
     )

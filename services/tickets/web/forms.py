@@ -6,6 +6,7 @@ Fields of every form: `version` (the ticket's `seq`), `zone`, `confirmed` (yes, 
 - snooze: `until`. close: `outcome`, `reason`. reopen, withdraw: `reason`.
 - draft: the fields of a draft, see `domain/draft.py`, and `draft_version` (0: none was saved).
 - seal: `draft_version`. reschedule: `change_date`, `reason`. decide: `decision` (adopted, adapted, dropped), `reason`.
+- link: `issue`, the address of an issue in Jira; empty: none any more.
 """
 
 from __future__ import annotations
@@ -208,6 +209,15 @@ class DecideForm(CommandForm):
         return lambda ticket, at: planning.decide(ticket, self.decision, self.reason, at.now, at.is_newest)
 
 
+class LinkForm(Form):
+    issue: str
+
+    async def carry_out(self, writer: TicketWriter, connection: Connection, number: int, version: int) -> bool:
+        issue = writer.issues.address(self.issue)
+        command: Command = lambda ticket, at: commands.link(ticket, issue, at.now)  # noqa: E731
+        return await writer.changes.act(connection, number, command, version) is not None
+
+
 FORMS: Mapping[str, type[Form]] = {
     "acknowledge": AcknowledgeForm,
     "snooze": SnoozeForm,
@@ -220,6 +230,7 @@ FORMS: Mapping[str, type[Form]] = {
     "start": StartForm,
     "withdraw": WithdrawForm,
     "decide": DecideForm,
+    "link": LinkForm,
 }
 
 

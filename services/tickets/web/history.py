@@ -35,6 +35,7 @@ CHANGES = {
     "fading": "Part of the gain may be lost",
     "decayed": "The gain is lost",
     "pulled": "The cord was pulled again",
+    "linked": "Linked to an issue",
 }
 # What follows from a study: its gain is lost, or late events took its verdict back.
 AGAIN = {"reopened": "Open again for the next attempt", "verifying": "The study goes on"}
@@ -142,6 +143,8 @@ def _what(change: Record, shifts: Sequence[Shift], counted: Callable[[int], str]
         return AGAIN[change["change"]]
     if not is_by_person or (change["change"] in BY_PERSON and not change["who"]):
         return words
+    if change["change"] == "linked" and not change["reason"]:
+        return f"The link to an issue was removed by {by}"
     if change["change"] == "acknowledged":
         return f"{by} has seen it"
     return f"{words} ({by})" if change["change"] in BY_PERSON else f"{words} by {by}"

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment
 from starlette.responses import HTMLResponse, Response
 
+from services.tickets.domain.issue_links import NO_ISSUES, IssueHosts
 from services.tickets.web.chart_view import ChartView
 from services.tickets.web.drawn_page import DrawnPage
 from services.tickets.web.templating import templates
@@ -21,11 +22,15 @@ from shared.runtime.clock import Clock
 
 @dataclass(frozen=True)
 class PageContext:
-    """Where pages read, the policy that they show, the clock that they tell the time by, and their templates."""
+    """Where pages read, the policy that they show, the clock that they tell the time by, and their templates.
+
+    `issues`: where tickets may have an issue.
+    """
 
     pool: Pool
     policy: Policy
     clock: Clock
+    issues: IssueHosts = NO_ISSUES
 
     def html(self, name: str, status: int = 200, /, **values: Any) -> Response:
         """A page of a template. Where `values` have charts, they are drawn while the page is sent."""

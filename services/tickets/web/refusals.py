@@ -24,6 +24,7 @@ CONFIRM = {
     "reschedule": "Move the date anyway",
     "withdraw": "Withdraw the plan anyway",
     "decide": "Decide it anyway",
+    "link": "Link it anyway",
 }
 
 

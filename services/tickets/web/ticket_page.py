@@ -61,7 +61,7 @@ class TicketPage:
     def __init__(self, context: PageContext) -> None:
         self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
         self._html, self._error = context.html, context.error
-        self._clocks = AgeClocks(context.policy)
+        self._clocks, self._issues = AgeClocks(context.policy), context.issues
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -123,6 +123,7 @@ class TicketPage:
                 wording.of(ticket.problem.kind).opened,
             ),
             is_newest=page.is_newest,
+            has_issues=bool(self._issues.names),
             by_person=CHOICES,
             **page.tried.parts(ticket, self._policy, page.titles),
             doing_limit=self._policy.doing_limit,

@@ -11,10 +11,13 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from services.notifier.hooks.client import HookRequest
+from services.notifier.hooks.issue_links import IssueLink
 from services.notifier.hooks.message import HookEvent
 from services.notifier.hooks.reasons import HOOK_REASONS
 from shared.connectors.base.settings import resolve_secret
+from shared.contracts.envelope import Message
 from shared.contracts.notices import NoticeReason
+from shared.contracts.tickets import TicketData, TicketState
 
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -69,20 +72,31 @@ class HookSettings(BaseModel):
 
 
 HookSettingsT = TypeVar("HookSettingsT", bound=HookSettings)
+HookMessageT = TypeVar("HookMessageT", bound=Message)
 
 
-class Receiver(ABC, Generic[HookSettingsT]):
+class Receiver(ABC, Generic[HookSettingsT, HookMessageT]):
     """One entry of the hooks file, checked."""
 
     kind: ClassVar[str]
     settings_type: ClassVar[type[HookSettings]]
+    event_type: ClassVar[type[Message]] = HookEvent
+    """Of the messages that wait for it."""
 
     def __init__(self, name: str, settings: HookSettingsT) -> None:
         self.name, self.settings = name, settings
 
     @abstractmethod
-    def request(self, message_id: str, event: HookEvent, now: datetime) -> HookRequest:
+    def request(self, message_id: str, event: HookMessageT, now: datetime) -> HookRequest:
         """The request for a message. `message_id`: the same whenever it is sent again. `now`: of this attempt."""
+
+    def address(self, event: HookMessageT) -> str:
+        """Where a message goes."""
+        return self.settings.url
+
+    def link_of(self, facts: TicketData, was: TicketState | None) -> IssueLink | None:
+        """What a change of a ticket is to a receiver that has issues; None: nothing. `was`: the state before it."""
+        return None
 
     def wants(self, pipelines: set[str], reason: NoticeReason) -> bool:
         """Whether it is to hear of this, where a ticket is about one of these pipelines."""

@@ -19,7 +19,7 @@ class SlackHookSettings(HookSettings):
     """The address that Slack shows for an incoming webhook is a secret."""
 
 
-class SlackReceiver(Receiver[SlackHookSettings]):
+class SlackReceiver(Receiver[SlackHookSettings, HookEvent]):
     kind: ClassVar[str] = "slack"
     settings_type = SlackHookSettings
 

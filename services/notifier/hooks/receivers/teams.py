@@ -19,7 +19,7 @@ class TeamsHookSettings(HookSettings):
     """The address that Teams shows for a workflow is a secret."""
 
 
-class TeamsReceiver(Receiver[TeamsHookSettings]):
+class TeamsReceiver(Receiver[TeamsHookSettings, HookEvent]):
     kind: ClassVar[str] = "teams"
     settings_type = TeamsHookSettings
 

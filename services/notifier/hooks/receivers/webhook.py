@@ -46,7 +46,7 @@ def _key(secret: str) -> bytes:
     return decode_base64(secret.removeprefix(PREFIX)) or b""
 
 
-class SignedReceiver(Receiver[SignedHookSettings]):
+class SignedReceiver(Receiver[SignedHookSettings, HookEvent]):
     """Gets the message itself."""
 
     kind: ClassVar[str] = "webhook"

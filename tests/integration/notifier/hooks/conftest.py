@@ -36,14 +36,14 @@ class HookRig:
     """Replicas that share a database. `entries`: url and further fields of each receiver, by name."""
 
     def __init__(self, pool: Pool, **entries: Any) -> None:
-        self.pool, self.registry = pool, CollectorRegistry()
+        self.pool, self.registry, self.settings = pool, CollectorRegistry(), SETTINGS
         lines = [f"  {name}: {{kind: webhook, secrets: [{SECRET}], {entry}}}" for name, entry in entries.items()]
-        self.receivers = parse("\n".join(["hooks:", *lines]), policy(), SETTINGS.hooks_reachable)
+        self.receivers = parse("\n".join(["hooks:", *lines]), policy(), self.settings.hooks_reachable)
         self.hooks = self.replica()
 
     def replica(self) -> Hooks:
         self.registry = CollectorRegistry()
-        return Hooks(SETTINGS, self.receivers, self.pool, self.registry)
+        return Hooks(self.settings, self.receivers, self.pool, self.registry)
 
     async def handle(self, *events: TicketEvent) -> None:
         """Each change in a batch of its own."""

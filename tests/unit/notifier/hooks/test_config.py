@@ -48,7 +48,11 @@ def test_receivers_are_read_with_secrets_from_elsewhere(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("was", "becomes", "fault"),
     [
-        ("kind: webhook", "kind: fax", "line 2: hooks.erp: kind 'fax' is not known; use one of slack, teams, webhook"),
+        (
+            "kind: webhook",
+            "kind: fax",
+            "line 2: hooks.erp: kind 'fax' is not known; use one of jira, slack, teams, webhook",
+        ),
         ("https://erp.example/in", "ftp://erp.example/in", "line 4: hooks.erp.url: is not an address"),
         ("https://erp.example/in", "https://u:pass@erp.example/in", "line 4: hooks.erp.url: holds a user"),
         ("https://erp.example/in", "https://erp.example/in#x", "line 4: hooks.erp.url: holds a user"),
