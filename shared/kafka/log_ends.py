@@ -28,12 +28,13 @@ class LogEndsClient:
     def __init__(
         self,
         kafka: KafkaAccess,
+        connect_seconds: float = CONNECT_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
         rest_seconds: float = REST_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._kafka, self._answer_seconds, self._rest = kafka, answer_seconds, rest_seconds
-        self._clock = clock
+        self._kafka, self._rest, self._clock = kafka, rest_seconds, clock
+        self._connect_seconds, self._answer_seconds = connect_seconds, answer_seconds
         self._client: AIOKafkaConsumer | None = None
         self._rests_until = 0.0
 
@@ -55,7 +56,7 @@ class LogEndsClient:
         if self._client is None:
             client = AIOKafkaConsumer(**self._kafka.client_options())
             try:
-                async with asyncio.timeout(CONNECT_SECONDS):
+                async with asyncio.timeout(self._connect_seconds):
                     await client.start()
             except BaseException:
                 await _stop(client)

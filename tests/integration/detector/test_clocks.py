@@ -77,10 +77,19 @@ async def test_the_databases_clock_goes_on_whatever_ours_shows(pool: Pool) -> No
 
 async def test_an_answer_that_is_late_puts_no_clock_ahead_of_the_databases(pool: Pool) -> None:
     passed = iter([1000.0, 1000.9])
-    clock = DatabaseClock(pool, lambda: next(passed, 1000.9))
+    clock = DatabaseClock(pool, lambda: next(passed, 1000.9), samples=1)
     await clock.measure()
 
     assert clock.now() <= await pool.fetchval("SELECT clock_timestamp()")
+
+
+async def test_the_quickest_answer_counts(pool: Pool) -> None:
+    # By our clock the second answer takes least; a hundred seconds lie between two of them.
+    passed = iter([0.0, 0.9, 100.0, 100.01, 200.0, 200.9])
+    clock = DatabaseClock(pool, lambda: next(passed, 200.9), samples=3)
+    await clock.measure()
+
+    assert abs(clock.ahead - timedelta(seconds=100.89)) < timedelta(seconds=50)
 
 
 async def test_a_replay_jumps_only_once_all_ends_were_seen_after_the_last_batch(pool: Pool) -> None:

@@ -26,11 +26,16 @@ from tests.support.waiting import eventually
 NOBODY = "127.0.0.1:1"
 
 
+def leaders_of(kafka: str, clock: Callable[[], float] = time.monotonic) -> LogEndsClient:
+    """A client with patience for a busy machine."""
+    return LogEndsClient(KafkaAccess(kafka), 60, 60, clock=clock)
+
+
 class Leaders(LogEndsClient):
     """Counts the questions. `shorter`: logs seem to end so many records earlier, as after they were made anew."""
 
-    def __init__(self, kafka: str, shorter: int = 0, rest_seconds: float = 10) -> None:
-        super().__init__(KafkaAccess(kafka), rest_seconds=rest_seconds)
+    def __init__(self, kafka: str, shorter: int = 0) -> None:
+        super().__init__(KafkaAccess(kafka), 60, 60)
         self.questions, self._shorter = 0, shorter
 
     async def ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
@@ -38,7 +43,7 @@ class Leaders(LogEndsClient):
         return {tp: end - self._shorter for tp, end in (await super().ends(partitions)).items()}
 
 
-class WatchedLog:
+class WatchedTime:
     """A loop that only marks wake, since the last one of its activity is long ago."""
 
     def __init__(self, recorder: Recorder, kafka: str, prefix: str, leaders: LogEndsClient) -> None:
@@ -97,7 +102,7 @@ async def test_a_mark_brings_judgement_time_to_the_present(
     kafka: str, prefix: str, recorder: Callable[..., Recorder]
 ) -> None:
     one = recorder()
-    watch = WatchedLog(one, kafka, prefix, Leaders(kafka))
+    watch = WatchedTime(one, kafka, prefix, Leaders(kafka))
     async with one.running():
         await all_seen(one)
         await until_partitions_known(one)
@@ -116,7 +121,7 @@ async def test_records_that_are_not_handled_hold_judgement_time(
     kafka: str, prefix: str, recorder: Callable[..., Recorder]
 ) -> None:
     one = recorder()
-    watch = WatchedLog(one, kafka, prefix, Leaders(kafka))
+    watch = WatchedTime(one, kafka, prefix, Leaders(kafka))
     async with one.running():
         await all_seen(one)
         await until_partitions_known(one)
@@ -139,7 +144,7 @@ async def test_a_log_that_ends_before_what_was_handled_proves_nothing(
     kafka: str, prefix: str, recorder: Callable[..., Recorder]
 ) -> None:
     one = recorder()
-    watch = WatchedLog(one, kafka, prefix, Leaders(kafka, shorter=1))
+    watch = WatchedTime(one, kafka, prefix, Leaders(kafka, shorter=1))
     async with one.running():
         await all_seen(one)
         await until_partitions_known(one)
@@ -152,7 +157,7 @@ async def test_without_an_answer_fetches_show_the_ends_as_before(
 ) -> None:
     one = recorder()
     leaders = Leaders(NOBODY)
-    watch = WatchedLog(one, kafka, prefix, leaders)
+    watch = WatchedTime(one, kafka, prefix, leaders)
     async with one.running():
         await all_seen(one)
         await until_partitions_known(one)
@@ -164,7 +169,7 @@ async def test_without_an_answer_fetches_show_the_ends_as_before(
 async def test_leaders_answer_while_fetches_wait(kafka: str, recorder: Callable[..., Recorder]) -> None:
     one = recorder()
     partitions = [TopicPartition(one.topic, number) for number in range(4)]
-    leaders = LogEndsClient(KafkaAccess(kafka))
+    leaders = leaders_of(kafka)
 
     ends = await leaders.ends(partitions)
     again = await leaders.ends(partitions)
@@ -177,7 +182,7 @@ async def test_leaders_answer_while_fetches_wait(kafka: str, recorder: Callable[
 async def test_leaders_that_did_not_answer_are_left_alone_for_a_while(kafka: str, prefix: str) -> None:
     seconds = [0.0]
     partitions = [TopicPartition(prefix + EVENTS, 0)]
-    leaders = LogEndsClient(KafkaAccess(NOBODY), clock=lambda: seconds[0])
+    leaders = leaders_of(NOBODY, lambda: seconds[0])
     seconds[0] = 100
     assert await leaders.ends(partitions) == {}
 
