@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from services.cli.console import stderr
-from services.importer.load import LoadProgress
+
+if TYPE_CHECKING:
+    from services.importer.load import LoadProgress
 
 
 @contextmanager
@@ -34,6 +37,9 @@ def load_bars(label: str, total: Callable[[int], int | None]) -> Iterator[LoadPr
 
     `total` estimates how many events will be published from how many were; None if unknown.
     """
+    # Loading imports the detector: commands that only count need not wait for that.
+    from services.importer.load import LoadProgress
+
     with _bars() as progress:
         published = progress.add_task(label, total=total(0))
         read = progress.add_task("read by the detector", total=None)

@@ -1,13 +1,14 @@
 """Reads events in their usual form without the contract's model, in a third of the time.
 
 Lines of any other form, valid or not, are left to the contract: it alone says what is wrong. Many lines are read at
-once, field by field, so that most of the work is not Python's.
+once, field by field, so that most of the work is not Python's. Lines as Andon writes them are cut by one pattern, in
+half the time that JSON takes: data that comes again, like a move to a stage, is read once, and kept once.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import repeat
@@ -30,9 +31,32 @@ _AMOUNT = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,12})?")
 _TIMES = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z(?:\n|\Z))++")
 _EARLIEST, _LATEST = (micros(datetime(year, 1, 1, tzinfo=UTC)) for year in (EARLIEST_YEAR, LATEST_YEAR))
 _MICRO = timedelta(microseconds=1)
+_NAMED = ("id", "source", "type", "subject", "time")
 _STAGE_FIELDS = frozenset({"pipeline", "stage"})
 # Those that were checked.
 _STAGE_NAMES: dict[str, str] = {}
+
+
+def _pattern(pad: str) -> re.Pattern[str]:
+    """A line as Andon writes it, after the end of the one before. `pad`: what follows commas and colons.
+
+    Text without escapes is its own value. Types and times are checked afterwards, sources too: many lines share one.
+    """
+    name, text = r'"([^"\\\x00-\x1f]{1,400}+)"', '"([^"]+)"'
+    received = rf'(?:, "receivedat": {text})?'
+    members = (
+        rf'"specversion": "1\.0", "id": {name}, "source": {text}, "type": {text}, "subject": {name}, "time": {text}'
+        rf'{received}(?:, "dataversion": 1)?, "data": (\{{.*\}}){received}(?:, "translation": 0)?'
+    )
+    return re.compile(rf"\n\{{{members.replace(' ', pad)}\}}$", re.MULTILINE)
+
+
+# Most write no spaces; Python's json does.
+_WRITTEN = {pad: _pattern(pad) for pad in ("", " ")}
+_PLAIN = re.compile(r"[^\\\x00-\x1f]+")
+# By their JSON, data with few fields: most of it comes again and again. Nobody changes the data of an event.
+_KNOWN_DATA: dict[str, dict[str, Any]] = {}
+_MOST_KNOWN, _FEW_FIELDS = 10_000, 3
 # From a tuple, in a third of the time that their constructors take.
 _key, _event = partial(tuple.__new__, EventKey), partial(tuple.__new__, Event)
 
@@ -52,10 +76,10 @@ class Unusual(Exception):
 def usual_events(lines: Sequence[bytes]) -> ReadEvents | None:
     """The events of one or more lines; None where only the contract can tell of at least one."""
     # In a shorter line every text is short enough for an index, and for its field unless that is a name.
-    if max(map(len, lines)) > INDEXED_BYTES or b"\\u0000" in b"".join(lines):
+    if max(map(len, lines)) > INDEXED_BYTES:
         return None
     try:
-        return _read(list(map(orjson.loads, lines)))
+        return _as_written(lines) or _read(lines)
     except (Unusual, orjson.JSONDecodeError, KeyError, TypeError):
         return None
 
@@ -65,19 +89,70 @@ def of_contract(message: DealEvent) -> ReadEvents:
     return ReadEvents([event_of(message)], [message.source], [micros(message.receivedat or message.time)])
 
 
-def _read(documents: Sequence[dict[str, Any]]) -> ReadEvents:
-    if any(one["specversion"] != "1.0" or "translation" in one or "dataversion" in one for one in documents):
+def _as_written(lines: Sequence[bytes]) -> ReadEvents | None:
+    """The events of lines as Andon writes them; None where at least one is written otherwise."""
+    try:
+        text = b"\n".join([b"", *lines]).decode()
+    except UnicodeDecodeError:
+        return None
+    found = _WRITTEN[" " if b'": ' in lines[0][:20] else ""].findall(text)
+    # Each match is all of a line: it begins and ends with one, and has no line end in it.
+    if not len(found) == len(lines) == text.count("\n"):
+        return None
+    ids, sources, types, deals, times, early, raw, late = zip(*found, strict=True)
+    if not all(map(_PLAIN.fullmatch, named := set(sources))) or max(map(len, named)) > _NAME_LENGTH:
         raise Unusual
-    times = _instants([one["time"] for one in documents])
-    ranks = [_RANKS[one["type"]] for one in documents]
-    keys = map(_key, zip(times, ranks, _names([one["id"] for one in documents]), strict=True))
-    deals = map(intern, _names([one["subject"] for one in documents]))
+    fields = [_KNOWN_DATA.get(one) or _read_data(one) for one in raw]
+    received = [after or before or None for before, after in zip(early, late, strict=True)]
+    return _events(ids, sources, types, deals, times, fields, received)
+
+
+def _read_data(text: str) -> dict[str, Any]:
+    if "\\u0000" in text:
+        raise Unusual
+    fields = _fields(orjson.loads(text))
+    if len(fields) <= _FEW_FIELDS and len(_KNOWN_DATA) < _MOST_KNOWN:
+        _KNOWN_DATA[text] = fields
+    return fields
+
+
+def _read(lines: Sequence[bytes]) -> ReadEvents:
+    """The events of lines whose members come in any order."""
+    if b"\\u0000" in b"".join(lines):
+        raise Unusual
+    documents = list(map(orjson.loads, lines))
+    if not all(one["specversion"] == "1.0" and _is_first(one) for one in documents):
+        raise Unusual
+    ids, sources, types, deals, times = ([one[name] for one in documents] for name in _NAMED)
+    for texts in (ids, sources, deals):
+        _check_names(texts)
     fields = [_fields(one["data"]) for one in documents]
-    sources = list(map(intern, _names([one["source"] for one in documents])))
-    events = list(map(_event, zip(deals, keys, fields, strict=True)))
-    received = [one.get("receivedat") for one in documents]
-    heard = [time if told is None else _instant(told) for time, told in zip(times, received, strict=True)]
-    return ReadEvents(events, sources, heard)
+    return _events(ids, sources, types, deals, times, fields, [one.get("receivedat") for one in documents])
+
+
+def _is_first(document: Mapping[str, Any]) -> bool:
+    """Whether its data is of the first version, in the first translation."""
+    if "dataversion" not in document and "translation" not in document:
+        return True
+    numbers = document.get("dataversion", 1), document.get("translation", 0)
+    return numbers == (1, 0) and set(map(type, numbers)) == {int}
+
+
+def _events(
+    ids: Iterable[str],
+    sources: Iterable[str],
+    types: Iterable[str],
+    deals: Iterable[str],
+    times: Sequence[Any],
+    fields: Iterable[dict[str, Any]],
+    received: Sequence[Any],
+) -> ReadEvents:
+    """Of columns whose names and data are checked."""
+    instants = _instants(times)
+    keys = map(_key, zip(instants, map(_RANKS.__getitem__, types), ids, strict=True))
+    events = list(map(_event, zip(map(intern, deals), keys, fields, strict=True)))
+    heard = [time if told is None else _instant(told) for time, told in zip(instants, received, strict=True)]
+    return ReadEvents(events, list(map(intern, sources)), heard)
 
 
 def _fields(data: Any) -> dict[str, Any]:
@@ -96,14 +171,14 @@ def _fields(data: Any) -> dict[str, Any]:
     return {name: data[name] for name in data if name in CHECKS and name != "owner"} if has_more else data
 
 
-def _names(values: list[Any]) -> list[str]:
-    if set(map(type, values)) == {str} and all(values) and max(map(len, values)) <= _NAME_LENGTH:
-        return values
-    raise Unusual
+def _check_names(values: Sequence[Any]) -> None:
+    if set(map(type, values)) != {str} or not all(values) or max(map(len, values)) > _NAME_LENGTH:
+        raise Unusual
 
 
 def _name(value: Any) -> str:
-    return _names([value])[0]
+    _check_names([value])
+    return str(value)
 
 
 def _stage_name(value: Any) -> str:
@@ -135,7 +210,7 @@ def _instant(value: Any) -> int:
     return _instants([value])[0]
 
 
-def _instants(values: list[Any]) -> list[int]:
+def _instants(values: Sequence[Any]) -> list[int]:
     """Microseconds since 1970 of times like 2026-03-02T09:00:00.5Z."""
     if not _TIMES.fullmatch("\n".join(values)):
         raise Unusual

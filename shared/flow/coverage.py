@@ -66,12 +66,16 @@ def apply_covered(
     state: DealState, history: Sequence[Event], ruleset: Ruleset, resolver: StageResolver, found: Coverage
 ) -> None:
     """Apply all events of one deal to its empty state, and add them to the coverage."""
-    here, counts, take = None, dict[StagePath | None, int](), state.take
-    for event in history:
+    here: StagePath | None = None
+    counts, since, take = dict[StagePath | None, int](), 0, state.take
+    for number, event in enumerate(history):
         take(event, resolver)
-        if (visit := state.current) is not None:
-            here = visit.pipeline, visit.stage
-        counts[here] = counts.get(here, 0) + 1
+        visit = state.current
+        if visit is not None and (here is None or visit.stage != here[1] or visit.pipeline != here[0]):
+            # The event that brought the deal here counts here.
+            counts[here] = counts.get(here, 0) + number - since
+            here, since = (visit.pipeline, visit.stage), number
+    counts[here] = counts.get(here, 0) + len(history) - since
     found.total.add(len(history))
     # A deal with a visit was in some stage.
     if here is None and not any(event.data.get("stage") for event in history):

@@ -10,15 +10,21 @@ import orjson
 from shared.flow.stage_lookup import StageLookup
 from shared.flow.visits import DealState, Event, EventKey, Visit
 
+_KEY = attrgetter("key")
+
 
 def unique(events: Iterable[Event]) -> list[Event]:
     """Each event once, in order. Of two with the same id, the same one stays in any order of arrival."""
+    listed = list(events)
+    if len({event.key.id for event in listed}) == len(listed):
+        listed.sort(key=_KEY)
+        return listed
     found: dict[str, Event] = {}
-    for event in events:
+    for event in listed:
         other = found.setdefault(event.key.id, event)
         if other is not event and precedence(event) < precedence(other):
             found[event.key.id] = event
-    return sorted(found.values(), key=attrgetter("key"))
+    return sorted(found.values(), key=_KEY)
 
 
 def precedence(event: Event) -> tuple[int, EventKey, bytes]:

@@ -84,12 +84,13 @@ def find(
 def _histories(events: Iterable[Event], as_of: int) -> dict[str, list[Event]]:
     found: dict[str, list[Event]] = {}
     for event in events:
-        if event.key.time > as_of:
+        deal, key, _ = event
+        if key.time > as_of:
             continue
-        if event.deal in found:
-            found[event.deal].append(event)
+        if (history := found.get(deal)) is None:
+            found[deal] = [event]
         else:
-            found[event.deal] = [event]
+            history.append(event)
     return found
 
 

@@ -63,6 +63,7 @@ VALUES = st.one_of(
     st.text(max_size=5),
     st.lists(st.integers(), max_size=1),
     st.dictionaries(st.text(max_size=2), st.none(), max_size=1),
+    st.sampled_from([0, 1, "\\", '"', "\x1f", "\x7f", "\u2028", '","id":"2', '"},"data":{', "a\nb"]),
 )
 FIELDS = ["receivedat", "dataversion", "translation", "unknown", *GOOD]
 
@@ -86,6 +87,8 @@ def test_changed_fields(changed: dict[str, Any], data: dict[str, Any], kind: str
 
     agrees(json.dumps(document).encode())
     agrees(json.dumps(document, ensure_ascii=False).encode())
+    agrees(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode())
+    agrees(json.dumps(dict(reversed(document.items()))).encode())
 
 
 @pytest.mark.parametrize("field", GOOD)
@@ -127,6 +130,77 @@ def test_lines_read_at_once_give_what_each_gives() -> None:
     alone = [of_contract(DealEvent.model_validate_json(line)) for line in lines]
 
     assert usual_events(lines) == ReadEvents(*(list(chain(*column)) for column in zip(*alone, strict=True)))
+
+
+def test_what_andon_itself_writes_is_read() -> None:
+    event = DealEvent.model_validate(GOOD)
+
+    assert agrees(event.to_json())
+    assert agrees(event.model_copy(update={"receivedat": event.time}).to_json())
+    assert not agrees(event.model_copy(update={"translation": 1}).to_json())
+    assert not agrees(event.model_copy(update={"dataversion": 2}).to_json())
+
+
+@pytest.mark.parametrize("number", [True, False, 0, 1, 0.0, 1.0, "1", "0", None])
+@pytest.mark.parametrize("field", ["translation", "dataversion"])
+def test_versions(field: str, number: Any) -> None:
+    agrees(json.dumps(GOOD | {field: number}).encode())
+    agrees(
+        json.dumps(
+            {name: value for name, value in GOOD.items() if name != "data"} | {field: number, "data": {}}
+        ).encode()
+    )
+
+
+@pytest.mark.parametrize("pad", ["", " "])
+@pytest.mark.parametrize(
+    "change",
+    [
+        ('"id":~"1"', '"id":~"1\\u0041"'),
+        ('"id":~"1"', '"id":~"' + "x" * 401 + '"'),
+        ('"id":~"1"', '"id":~""'),
+        ('"id":~"1"', '"id":~"1\x01"'),
+        ('"source":~"crm"', '"source":~"c\\u0041m"'),
+        ('"source":~"crm"', '"source":~"c\tm"'),
+        ('"source":~"crm"', '"source":~"' + "x" * 401 + '"'),
+        ('"subject":~"crm:1"', '"subject":~"crm:1\x00"'),
+        ('"stage":~"lead"', '"stage":~"a\\u0000"'),
+        ('"stage":~"lead"', '"stage":~"a\x01"'),
+        ('"into":~null}', '"into":~null},~"data":~{"stage":~"x"}'),
+        ('"into":~null}', '"into":~null,~"data":~{"stage":~"x"}}'),
+        ('"into":~null}', '"into":~null},~"translation":~0'),
+        ('"into":~null}', '"into":~null},~"receivedat":~"2026-03-02T09:00:01Z"'),
+        ('"into":~null}', '"into":~null},~"receivedat":~"2026-03-02T09:00:01Z\\n"'),
+        ('"into":~null}', '"into":~null}}'),
+        ('"into":~null}', '"into":~null},'),
+        (',~"data"', ',~"receivedat":~"2026-03-02T09:00:01Z",~"dataversion":~1,~"data"'),
+        (',~"data"', ',~"dataversion":~01,~"data"'),
+    ],
+)
+def test_small_changes_of_a_line(change: tuple[str, str], pad: str) -> None:
+    old, new = (text.replace("~", pad) for text in change)
+    line = json.dumps(GOOD, separators=("," + pad, ":" + pad))
+    assert old in line
+    changed = line.replace(old, new).encode()
+
+    found = usual_events([line.encode(), changed])
+
+    if agrees(changed):
+        assert found is not None
+        assert found.events[1:] == usual_events([changed]).events  # type: ignore[union-attr]
+    else:
+        assert found is None
+
+
+def test_data_that_comes_again_is_kept_once() -> None:
+    lines = [json.dumps(GOOD | {"id": number, "data": {"stage": "lead", "owner": "7"}}).encode() for number in "12"]
+
+    found = usual_events(lines)
+
+    assert found is not None
+    first, second = found.events
+    assert first.data is second.data
+    assert first.data == {"stage": "lead"}
 
 
 @pytest.mark.slow
