@@ -15,7 +15,7 @@ from shared.contracts.events import DealEvent
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Lines that are read at once.
-_AT_ONCE = 128
+_AT_ONCE = 512
 _EXPECTED = "name a file of events, one JSON object per line"
 _TABLE_STARTS = (b"PK\x03\x04", b"PAR1", b"\xd0\xcf\x11\xe0")  # .xlsx, Parquet, .xls
 _DELIMITERS = (b",", b";", b"\t", b"|")

@@ -12,7 +12,6 @@ from services.cli.arguments import parse_time
 from services.cli.console import OutputForm, message, print_json, print_line
 from services.cli.event_files import FileError, parse_line, read_batches
 from services.cli.progress import counter
-from services.cli.usual_events import ReadEvents, of_contract, usual_events
 from services.cli.what_if_json import answer_record, statistics_record
 from services.cli.what_if_text import problem_lines, unjudged_lines
 from shared.contracts.envelope import iso
@@ -22,6 +21,7 @@ from shared.flow.stage_map import StageMap
 from shared.flow.statistics.relocks import Relock, chart_names, read_relocks
 from shared.flow.statistics.silence import ReceiptLog
 from shared.flow.statistics.weeks import Weeks
+from shared.flow.usual_events import ReadEvents, of_contract, usual_events
 from shared.flow.visits import Event
 from shared.flow.what_if import Found, find
 from shared.policy import Policy, load

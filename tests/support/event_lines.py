@@ -6,9 +6,9 @@ from array import array
 from collections.abc import Iterable
 from itertools import chain
 
-from services.cli.usual_events import ReadEvents, of_contract
 from shared.contracts.events import DealEvent
 from shared.flow.statistics.silence import ReceiptLog
+from shared.flow.usual_events import ReadEvents, of_contract
 
 
 def read_events(lines: Iterable[bytes]) -> ReadEvents:

@@ -35,6 +35,7 @@ from shared.flow.fold import fold
 from shared.flow.handover import Handover
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver, source_of
+from shared.flow.usual_events import usual_event
 from shared.flow.visits import ATTRIBUTES, CHANGED, LOST, TOUCHED, WON, DealState, Event, Visit
 from shared.postgres.pool import Connection
 from shared.runtime.instants import micros
@@ -110,6 +111,15 @@ class EventWriter:
         self.decoders = {EVENTS: self._decode}
 
     def _decode(self, record: ConsumerRecord) -> NewEvent:
+        """The contract reads what is unusual, at three times the cost."""
+        usual = usual_event(record.value or b"")
+        if usual is None:
+            return self._of_contract(record)
+        event, text, time, heard, received = usual
+        self._future.check(record, time)
+        return NewEvent(event, text, time, None if "merged_from" in event.data else heard, received)
+
+    def _of_contract(self, record: ConsumerRecord) -> NewEvent:
         message: DealEvent = self._message_of(record)
         self._future.check(record, message.time)
         event = event_of(message)

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from services.cli.usual_events import ReadEvents
+from shared.flow.usual_events import ReadEvents
 from services.cli.what_if_json import interval_json
 from services.detector.publish.receipts import ReceiptPublisher
 from services.detector.store import evaluation, receipts

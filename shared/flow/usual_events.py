@@ -27,38 +27,59 @@ from shared.runtime.instants import EPOCH, micros
 _RANKS = {kind.value: kind.rank for kind in EventType}
 _NAME_LENGTH, _CURRENCY_LENGTH = 400, 12
 _AMOUNT = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,12})?")
+_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z"
 # Of one or more texts, joined. A text that itself has line ends is no time for what reads it afterwards.
-_TIMES = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z(?:\n|\Z))++")
+_TIMES = re.compile(rf"(?:{_TIME}(?:\n|\Z))++")
 _EARLIEST, _LATEST = (micros(datetime(year, 1, 1, tzinfo=UTC)) for year in (EARLIEST_YEAR, LATEST_YEAR))
 _MICRO = timedelta(microseconds=1)
 _NAMED = ("id", "source", "type", "subject", "time")
 _STAGE_FIELDS = frozenset({"pipeline", "stage"})
-# Those that were checked.
+# Those that were checked, kept in memory once.
 _STAGE_NAMES: dict[str, str] = {}
+_MOST_STAGE_NAMES = 10_000
 
 
-def _pattern(pad: str) -> re.Pattern[str]:
-    """A line as Andon writes it, after the end of the one before. `pad`: what follows commas and colons.
+def _members(pad: str) -> str:
+    """The members of an event as Andon writes it. `pad`: what follows commas and colons.
 
-    Text without escapes is its own value. Types and times are checked afterwards, sources too: many lines share one.
+    A name without escapes is its own value. Types and the calendar are checked afterwards.
     """
-    name, text = r'"([^"\\\x00-\x1f]{1,400}+)"', '"([^"]+)"'
-    received = rf'(?:, "receivedat": {text})?'
+    name, time = r'"([^"\\\x00-\x1f]{1,400}+)"', f'"({_TIME})"'
+    received = rf'(?:, "receivedat": {time})?'
     members = (
-        rf'"specversion": "1\.0", "id": {name}, "source": {text}, "type": {text}, "subject": {name}, "time": {text}'
+        rf'"specversion": "1\.0", "id": {name}, "source": {name}, "type": "([^"]+)", "subject": {name}, "time": {time}'
         rf'{received}(?:, "dataversion": 1)?, "data": (\{{.*\}}){received}(?:, "translation": 0)?'
     )
-    return re.compile(rf"\n\{{{members.replace(' ', pad)}\}}$", re.MULTILINE)
+    return members.replace(" ", pad)
 
 
-# Most write no spaces; Python's json does.
-_WRITTEN = {pad: _pattern(pad) for pad in ("", " ")}
-_PLAIN = re.compile(r"[^\\\x00-\x1f]+")
-# By their JSON, data with few fields: most of it comes again and again. Nobody changes the data of an event.
-_KNOWN_DATA: dict[str, dict[str, Any]] = {}
-_MOST_KNOWN, _FEW_FIELDS = 10_000, 3
+_MESSAGE = re.compile(rf"\{{{_members('')}\}}")
+# A line after the end of the one before. Most write no spaces; Python's json does.
+_LINE = {pad: re.compile(rf"\n\{{{_members(pad)}\}}$", re.MULTILINE) for pad in ("", " ")}
 # From a tuple, in a third of the time that their constructors take.
 _key, _event = partial(tuple.__new__, EventKey), partial(tuple.__new__, Event)
+
+
+class EventData(NamedTuple):
+    """The fields of an event's data, and the same as JSON. Many events share one: nobody changes it."""
+
+    fields: dict[str, Any]
+    text: str
+
+
+# By their JSON as it came, data with few fields: most of it comes again and again.
+_KNOWN_DATA: dict[str, EventData] = {}
+_MOST_KNOWN, _FEW_FIELDS = 4000, 3
+
+
+class UsualEvent(NamedTuple):
+    """One event, its data as JSON and its time as a datetime; `source` was heard at `received`."""
+
+    event: Event
+    text: str
+    time: datetime
+    source: str
+    received: int
 
 
 class ReadEvents(NamedTuple):
@@ -84,6 +105,26 @@ def usual_events(lines: Sequence[bytes]) -> ReadEvents | None:
         return None
 
 
+def usual_event(message: bytes) -> UsualEvent | None:
+    """The event of one message as Andon writes it; None where only the contract can tell."""
+    if len(message) > INDEXED_BYTES:
+        return None
+    try:
+        found = _MESSAGE.fullmatch(message.decode())
+        if found is None:
+            return None
+        event_id, source, kind, deal, time, early, raw, late = found.groups()
+        moment = datetime.fromisoformat(time)
+        fields, text = _KNOWN_DATA.get(raw) or _read_data(raw)
+        instant = _within_years(micros(moment))
+        told = late or early
+        received = instant if told is None else _within_years(micros(datetime.fromisoformat(told)))
+        event = _event((deal, _key((instant, _RANKS[kind], event_id)), fields))
+    except (Unusual, ValueError, KeyError, TypeError):
+        return None
+    return UsualEvent(event, text, moment, source, received)
+
+
 def of_contract(message: DealEvent) -> ReadEvents:
     """The same of one message of the contract."""
     return ReadEvents([event_of(message)], [message.source], [micros(message.receivedat or message.time)])
@@ -95,25 +136,26 @@ def _as_written(lines: Sequence[bytes]) -> ReadEvents | None:
         text = b"\n".join([b"", *lines]).decode()
     except UnicodeDecodeError:
         return None
-    found = _WRITTEN[" " if b'": ' in lines[0][:20] else ""].findall(text)
+    found = _LINE[" " if b'": ' in lines[0][:20] else ""].findall(text)
     # Each match is all of a line: it begins and ends with one, and has no line end in it.
     if not len(found) == len(lines) == text.count("\n"):
         return None
     ids, sources, types, deals, times, early, raw, late = zip(*found, strict=True)
-    if not all(map(_PLAIN.fullmatch, named := set(sources))) or max(map(len, named)) > _NAME_LENGTH:
-        raise Unusual
-    fields = [_KNOWN_DATA.get(one) or _read_data(one) for one in raw]
+    fields = [(_KNOWN_DATA.get(one) or _read_data(one)).fields for one in raw]
     received = [after or before or None for before, after in zip(early, late, strict=True)]
     return _events(ids, sources, types, deals, times, fields, received)
 
 
-def _read_data(text: str) -> dict[str, Any]:
-    if "\\u0000" in text:
+def _read_data(raw: str) -> EventData:
+    if "\\u0000" in raw:
         raise Unusual
-    fields = _fields(orjson.loads(text))
-    if len(fields) <= _FEW_FIELDS and len(_KNOWN_DATA) < _MOST_KNOWN:
-        _KNOWN_DATA[text] = fields
-    return fields
+    fields = _fields(orjson.loads(raw))
+    found = EventData(fields, orjson.dumps(fields).decode())
+    if len(fields) <= _FEW_FIELDS:
+        if len(_KNOWN_DATA) >= _MOST_KNOWN:
+            _KNOWN_DATA.clear()
+        _KNOWN_DATA[raw] = found
+    return found
 
 
 def _read(lines: Sequence[bytes]) -> ReadEvents:
@@ -184,6 +226,8 @@ def _name(value: Any) -> str:
 def _stage_name(value: Any) -> str:
     """The id of a pipeline or stage, which nearly every event has: checked, and kept in memory, once."""
     if type(value) is str and 0 < len(value) <= _NAME_LENGTH:
+        if len(_STAGE_NAMES) >= _MOST_STAGE_NAMES:
+            _STAGE_NAMES.clear()
         return _STAGE_NAMES.setdefault(value, value)
     raise Unusual
 
@@ -219,9 +263,15 @@ def _instants(values: Sequence[Any]) -> list[int]:
         instants = list(map(floordiv, map(sub, moments, repeat(EPOCH)), repeat(_MICRO)))
     except ValueError:
         raise Unusual from None
-    if min(instants) < _EARLIEST or max(instants) >= _LATEST:
-        raise Unusual
+    _within_years(min(instants))
+    _within_years(max(instants))
     return instants
+
+
+def _within_years(instant: int) -> int:
+    if _EARLIEST <= instant < _LATEST:
+        return instant
+    raise Unusual
 
 
 # `intern` takes texts only, and keeps in memory once what many events say.
