@@ -1,8 +1,8 @@
 """Reads events in their usual form without the contract's model, in a third of the time.
 
 Lines of any other form, valid or not, are left to the contract: it alone says what is wrong. Many lines are read at
-once, field by field, so that most of the work is not Python's. Lines as Andon writes them are cut by one pattern, in
-half the time that JSON takes: data that comes again, like a move to a stage, is read once, and kept once.
+once, field by field, so that most of the work is not Python's. Lines whose members come in one order are cut by one
+pattern: then data that comes again, like a move to a stage, is read once, and kept once.
 """
 
 from __future__ import annotations
@@ -39,23 +39,49 @@ _STAGE_NAMES: dict[str, str] = {}
 _MOST_STAGE_NAMES = 10_000
 
 
-def _members(pad: str) -> str:
-    """The members of an event as Andon writes it. `pad`: what follows commas and colons.
+# The order in which Andon writes; other writers have other ones.
+_CONTRACT_ORDER = ("specversion", "id", "source", "type", "subject", "time", "data")
+_GROUPS = ("id", "source", "type", "subject", "time", "early", "data", "late")
 
-    A name without escapes is its own value. Types and the calendar are checked afterwards.
+
+class _Form(NamedTuple):
+    """A way to write an event, and the numbers of the pattern's groups in the order of _GROUPS."""
+
+    pattern: re.Pattern[str]
+    groups: Sequence[int]
+
+
+# By how they pad and order. Whatever is sent, no more are compiled.
+_FORMS: dict[tuple[str, ...], _Form] = {}
+_MOST_FORMS = 64
+
+
+def _form(order: Sequence[str], pad: str) -> _Form:
+    """Matches all of a line, after the end of the one before. `pad`: what follows commas and colons.
+
+    A name without escapes is its own value. Types, data and the calendar are checked afterwards.
     """
-    name, time = r'"([^"\\\x00-\x1f]{1,400}+)"', f'"({_TIME})"'
-    received = rf'(?:, "receivedat": {time})?'
-    members = (
-        rf'"specversion": "1\.0", "id": {name}, "source": {name}, "type": "([^"]+)", "subject": {name}, "time": {time}'
-        rf'{received}(?:, "dataversion": 1)?, "data": (\{{.*\}}){received}(?:, "translation": 0)?'
-    )
-    return members.replace(" ", pad)
+    members = {name: rf'"{name}": "(?P<{name}>[^"\\\x00-\x1f]{{1,400}}+)"' for name in _NAMED}
+    early, late = (rf'(?:, "receivedat": "(?P<{name}>{_TIME})")?' for name in ("early", "late"))
+    members["specversion"] = r'"specversion": "1\.0"'
+    members["time"] = rf'"time": "(?P<time>{_TIME})"{early}'
+    members["data"] = r'(?:"dataversion": 1, )?"data": (?P<data>\{.*\})'
+    text = ", ".join(members[name] for name in order) + late + '(?:, "translation": 0)?'
+    pattern = re.compile(rf"\n\{{{text.replace(' ', pad)}\}}$", re.MULTILINE)
+    return _Form(pattern, [pattern.groupindex[name] for name in _GROUPS])
 
 
-_MESSAGE = re.compile(rf"\{{{_members('')}\}}")
-# A line after the end of the one before. Most write no spaces; Python's json does.
-_LINE = {pad: re.compile(rf"\n\{{{_members(pad)}\}}$", re.MULTILINE) for pad in ("", " ")}
+def _form_of(line: bytes) -> _Form | None:
+    """How this line is written, if it can be told."""
+    pad = " " if b'": ' in line[:20] else ""
+    order = tuple(name for name in orjson.loads(line) if name in _CONTRACT_ORDER)
+    if (found := _FORMS.get((pad, *order))) is not None:
+        return found
+    if len(order) < len(_CONTRACT_ORDER) or len(_FORMS) >= _MOST_FORMS:
+        return None
+    return _FORMS.setdefault((pad, *order), _form(order, pad))
+
+
 # From a tuple, in a third of the time that their constructors take.
 _key, _event = partial(tuple.__new__, EventKey), partial(tuple.__new__, Event)
 
@@ -105,23 +131,39 @@ def usual_events(lines: Sequence[bytes]) -> ReadEvents | None:
         return None
 
 
-def usual_event(message: bytes) -> UsualEvent | None:
-    """The event of one message as Andon writes it; None where only the contract can tell."""
-    if len(message) > INDEXED_BYTES:
-        return None
-    try:
-        found = _MESSAGE.fullmatch(message.decode())
-        if found is None:
+class UsualMessages:
+    """Reads messages one by one. Expects each to be written like the one before."""
+
+    def __init__(self) -> None:
+        self._form = _form(_CONTRACT_ORDER, "")
+
+    def read(self, message: bytes) -> UsualEvent | None:
+        """The event of a message; None where only the contract can tell."""
+        if len(message) > INDEXED_BYTES:
             return None
-        event_id, source, kind, deal, time, early, raw, late = found.groups()
-        moment = datetime.fromisoformat(time)
-        fields, text = _KNOWN_DATA.get(raw) or _read_data(raw)
-        instant = _within_years(micros(moment))
-        told = late or early
-        received = instant if told is None else _within_years(micros(datetime.fromisoformat(told)))
-        event = _event((deal, _key((instant, _RANKS[kind], event_id)), fields))
-    except (Unusual, ValueError, KeyError, TypeError):
-        return None
+        try:
+            text = "\n" + message.decode()
+            found = self._form.pattern.fullmatch(text) or self._match_anew(message, text)
+            return None if found is None else _of_texts(*found.group(*self._form.groups))
+        except (Unusual, ValueError, KeyError, TypeError):
+            return None
+
+    def _match_anew(self, message: bytes, text: str) -> re.Match[str] | None:
+        form = _form_of(message)
+        if form is None or form is self._form:
+            return None
+        self._form = form
+        return form.pattern.fullmatch(text)
+
+
+def _of_texts(
+    event_id: str, source: str, kind: str, deal: str, time: str, early: str | None, raw: str, late: str | None
+) -> UsualEvent:
+    moment, told = datetime.fromisoformat(time), late or early
+    instant = _within_years(micros(moment))
+    fields, text = _KNOWN_DATA.get(raw) or _read_data(raw)
+    received = instant if told is None else _within_years(micros(datetime.fromisoformat(told)))
+    event = _event((deal, _key((instant, _RANKS[kind], event_id)), fields))
     return UsualEvent(event, text, moment, source, received)
 
 
@@ -131,16 +173,20 @@ def of_contract(message: DealEvent) -> ReadEvents:
 
 
 def _as_written(lines: Sequence[bytes]) -> ReadEvents | None:
-    """The events of lines as Andon writes them; None where at least one is written otherwise."""
+    """The events of lines that are all written like the first; None where they are not."""
+    form = _form_of(lines[0])
+    if form is None:
+        return None
     try:
         text = b"\n".join([b"", *lines]).decode()
     except UnicodeDecodeError:
         return None
-    found = _LINE[" " if b'": ' in lines[0][:20] else ""].findall(text)
+    found = form.pattern.findall(text)
     # Each match is all of a line: it begins and ends with one, and has no line end in it.
     if not len(found) == len(lines) == text.count("\n"):
         return None
-    ids, sources, types, deals, times, early, raw, late = zip(*found, strict=True)
+    columns = list(zip(*found, strict=True))
+    ids, sources, types, deals, times, early, raw, late = (columns[group - 1] for group in form.groups)
     fields = [(_KNOWN_DATA.get(one) or _read_data(one)).fields for one in raw]
     received = [after or before or None for before, after in zip(early, late, strict=True)]
     return _events(ids, sources, types, deals, times, fields, received)

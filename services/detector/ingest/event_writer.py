@@ -35,7 +35,7 @@ from shared.flow.fold import fold
 from shared.flow.handover import Handover
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver, source_of
-from shared.flow.usual_events import usual_event
+from shared.flow.usual_events import UsualMessages
 from shared.flow.visits import ATTRIBUTES, CHANGED, LOST, TOUCHED, WON, DealState, Event, Visit
 from shared.postgres.pool import Connection
 from shared.runtime.instants import micros
@@ -107,12 +107,12 @@ class EventWriter:
         self._source_pipelines = SourcePipelines()
         self._weeks = weeks or WeekMarks(ruleset.policy.timezone)
         self._handovers = handovers or HandoverPublisher()
-        self._message_of = contract(DealEvent)
+        self._message_of, self._usual = contract(DealEvent), UsualMessages()
         self.decoders = {EVENTS: self._decode}
 
     def _decode(self, record: ConsumerRecord) -> NewEvent:
         """The contract reads what is unusual, at three times the cost."""
-        usual = usual_event(record.value or b"")
+        usual = self._usual.read(record.value or b"")
         if usual is None:
             return self._of_contract(record)
         event, text, time, heard, received = usual

@@ -20,13 +20,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from shared.flow.usual_events import ReadEvents
 from services.cli.what_if_json import interval_json
 from services.detector.publish.receipts import ReceiptPublisher
 from services.detector.store import evaluation, receipts
 from services.detector.store.copy_tables import open_flow
 from shared.contracts.problems import ProblemData, ProblemReason
 from shared.contracts.receipts import HourReceipts, ReceiptsEvent
+from shared.flow.usual_events import ReadEvents
 from shared.flow.what_if import find
 from shared.policy import Policy, load, parse
 from shared.postgres.pool import Pool, open_pool

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from shared.contracts.events import DealData, DealEvent, EventType
-from shared.flow.usual_events import CHECKS, ReadEvents, of_contract, usual_event, usual_events
+from shared.flow.usual_events import CHECKS, ReadEvents, UsualMessages, of_contract, usual_events
 
 SHOP = Path(__file__).parents[2] / "data" / "shop" / "events.jsonl.gz"
 GOOD: dict[str, Any] = {
@@ -65,6 +65,7 @@ VALUES = st.one_of(
     st.dictionaries(st.text(max_size=2), st.none(), max_size=1),
     st.sampled_from([0, 1, "\\", '"', "\x1f", "\x7f", "\u2028", '","id":"2', '"},"data":{', "a\nb"]),
 )
+MESSAGES = UsualMessages()
 FIELDS = ["receivedat", "dataversion", "translation", "unknown", *GOOD]
 
 
@@ -72,12 +73,12 @@ def agrees(line: bytes) -> bool:
     """Whether the line was read here; then the contract reads the same."""
     found = usual_events([line])
     if found is None:
-        assert usual_event(line) is None
+        assert MESSAGES.read(line) is None
         return False
     message = DealEvent.model_validate_json(line)
     expected = of_contract(message)
     assert found == expected
-    if (one := usual_event(line)) is not None:
+    if (one := MESSAGES.read(line)) is not None:
         assert ReadEvents([one.event], [one.source], [one.received]) == expected
         assert (one.time, one.time.utcoffset()) == (message.time, message.time.utcoffset())
         assert json.loads(one.text) == one.event.data
@@ -143,7 +144,7 @@ def test_what_andon_itself_writes_is_read() -> None:
     event = DealEvent.model_validate(GOOD)
 
     assert agrees(event.to_json())
-    assert usual_event(event.to_json()) is not None
+    assert MESSAGES.read(event.to_json()) is not None
     assert agrees(event.model_copy(update={"receivedat": event.time}).to_json())
     assert not agrees(event.model_copy(update={"translation": 1}).to_json())
     assert not agrees(event.model_copy(update={"dataversion": 2}).to_json())
