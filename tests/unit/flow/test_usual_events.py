@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from itertools import chain
+from itertools import chain, islice, permutations
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from shared.contracts.events import DealData, DealEvent, EventType
-from shared.flow.usual_events import CHECKS, ReadEvents, UsualMessages, of_contract, usual_events
+from shared.flow.usual_events import CHECKS, Forms, ReadEvents, UsualMessages, of_contract, usual_events
 
 SHOP = Path(__file__).parents[2] / "data" / "shop" / "events.jsonl.gz"
 GOOD: dict[str, Any] = {
@@ -148,6 +148,25 @@ def test_what_andon_itself_writes_is_read() -> None:
     assert agrees(event.model_copy(update={"receivedat": event.time}).to_json())
     assert not agrees(event.model_copy(update={"translation": 1}).to_json())
     assert not agrees(event.model_copy(update={"dataversion": 2}).to_json())
+
+
+@pytest.mark.parametrize("pad", ["", " "])
+@pytest.mark.parametrize("turn", range(len(GOOD)))
+def test_any_order_of_members_is_read(turn: int, pad: str) -> None:
+    names = [*list(GOOD)[turn:], *list(GOOD)[:turn]]
+    line = json.dumps({name: GOOD[name] for name in names}, separators=("," + pad, ":" + pad)).encode()
+
+    assert agrees(line)
+    assert UsualMessages().read(line) is not None
+
+
+def test_forms_are_bounded() -> None:
+    messages = UsualMessages(Forms(most=2))
+    lines = [json.dumps({name: GOOD[name] for name in names}).encode() for names in islice(permutations(GOOD), 4)]
+
+    read = [messages.read(line) is not None for line in [*lines, *lines]]
+
+    assert read == [True, True, False, False] * 2
 
 
 @pytest.mark.parametrize("number", [True, False, 0, 1, 0.0, 1.0, "1", "0", None])
