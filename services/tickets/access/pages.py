@@ -16,7 +16,7 @@ from services.tickets.access.back_to import START, safe_address
 from services.tickets.access.cookies import Cookies
 from services.tickets.access.identity import named_by_proxy, network_of
 from services.tickets.access.names import UnusableName
-from services.tickets.access.passwords import SHORTEST, WeakPassword
+from services.tickets.access.passwords import SHORTEST, WeakPassword, check_strength
 from services.tickets.access.provider import Provider
 from services.tickets.access.roles import current_visitor
 from services.tickets.access.sessions import new_secret
@@ -132,6 +132,8 @@ class SignInPages:
                 token, form.get("email", ""), form.get("name", ""), form.get("password", "")
             )
         except (WeakPassword, UnusableName, SignInRefused) as error:
+            if isinstance(error, SignInRefused):
+                await self._sign_in.note_refused("link", self._address(request))
             return self._link(request, found is not None and found.account is None, 422, form, str(error))
         return await self._signed_in(request, secret, START)
 
@@ -158,16 +160,14 @@ class SignInPages:
             person, to = await self._provider.come_back(state, asked.get("code", ""), asked.get("iss", ""))
             secret = await self._sign_in.vouched(person)
         except SignInRefused as error:
+            await self._sign_in.note_refused("provider", self._address(request))
             return self._form(START, 403, fault=str(error))
         answer = await self._signed_in(request, secret, safe_address(to))
         self._visit_cookie.drop(answer)
         return answer
 
     async def sign_out(self, request: Request) -> Response:
-        answer = await self._sign_out(request, everywhere=False)
-        # What a page kept in the browser is not for the next one at this machine.
-        answer.headers["Clear-Site-Data"] = '"cache", "storage"'
-        return answer
+        return await self._sign_out(request, everywhere=False)
 
     async def account(self, request: Request) -> Response:
         return await self._account(request)
@@ -177,6 +177,8 @@ class SignInPages:
         if visitor.account is None:
             return self.error(404, "There is no account", "Nobody signs in here.")
         try:
+            # First: whoever shows the right one begins a session, which is not to stay where no other follows.
+            check_strength(form.get("password", ""), visitor.email)
             await self._sign_in.by_password(visitor.email, form.get("current", ""), self._address(request))
             secret = await self._sign_in.change_password(visitor.account, visitor.email, form.get("password", ""))
         except (SignInRefused, WeakPassword) as error:
@@ -224,6 +226,8 @@ class SignInPages:
             await self._sign_in.sign_out(self._cookie.read(request), visitor.account, everywhere)
         answer = RedirectResponse("/sign-in", 303)
         self._cookie.drop(answer)
+        # What a page kept in the browser is not for the next one at this machine.
+        answer.headers["Clear-Site-Data"] = '"cache", "storage"'
         return answer
 
     def _address(self, request: Request) -> str:
@@ -236,6 +240,7 @@ class SignInPages:
         try:
             secret = await self._sign_in.vouched(Vouched(email, ""))
         except SignInRefused as error:
+            await self._sign_in.note_refused("proxy", self._address(request))
             return self.error(403, "You cannot come in", str(error))
         return await self._signed_in(request, secret, to)
 
