@@ -215,7 +215,7 @@ class Application(Starlette):
 
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Application:
     """Pages, API, health."""
-    policy, changed = tickets.policy, tickets.publisher.wake.set
+    policy, changed, is_free = tickets.policy, tickets.publisher.wake.set, tickets.access.is_on_network
     context = PageContext(pool, policy, tickets.clock)
     cord = tickets.cord.pages(context.html)
     signing_in = tickets.access.pages(context)
@@ -242,12 +242,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         tickets.access.is_https,
         routes=routes,
         middleware=[
-            Middleware(
-                KnownHosts,
-                hosts=hosts,
-                setting="ANDON_TICKETS_URL",
-                are_machines_free=tickets.access.is_on_network,
-            ),
+            Middleware(KnownHosts, hosts=hosts, setting="ANDON_TICKETS_URL", are_machines_free=is_free),
             Middleware(BodyLimit, max_bytes=MAX_BODY_BYTES),
             Middleware(ReaderZone),
             tickets.access.middleware(handlers[TRANSIENT[0]]),
