@@ -9,6 +9,8 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
 from services.notifier.bounces.door import BounceDoor
 from services.notifier.bounces.returned import BounceMailboxHandler
@@ -36,8 +38,11 @@ from shared.kafka.publisher import Publisher
 from shared.policy import Policy
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
 from shared.postgres.pruning import Retention
+from shared.runtime.addresses import LOOPBACK
+from shared.runtime.body_limit import BodyLimit
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
+from shared.runtime.known_hosts import KnownHosts
 from shared.runtime.log import logger
 from shared.runtime.mailbox_poll import MailboxPoll
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
@@ -56,6 +61,8 @@ from shared.stream.transaction import PostgresTransactions
 
 _log = logger(__name__)
 MEASURE_SECONDS = 5.0
+# Many times the form of a reader with every reason.
+MAX_BODY_BYTES = 64 * 1024
 # A claim on a mail that waits for its turn. Nothing is sent under it.
 LEASE = timedelta(minutes=2)
 # The claim of a mail that is being sent outlasts the longest send by the time to mark it.
@@ -187,6 +194,17 @@ def _consumer(
     )
 
 
+def application(settings: NotifierSettings, routes: Sequence[BaseRoute]) -> Starlette:
+    """Answers to its own host names only: nobody signs in at `/addresses`."""
+    known = Middleware(
+        KnownHosts,
+        hosts=settings.hosts,
+        setting="ANDON_NOTIFIER_URL",
+        are_machines_free=settings.host not in LOOPBACK,
+    )
+    return Starlette(routes=routes, middleware=[known, Middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)])
+
+
 @asynccontextmanager
 async def build(settings: NotifierSettings) -> AsyncIterator[Service]:
     """Connect and wire the parts."""
@@ -205,9 +223,9 @@ async def build(settings: NotifierSettings) -> AsyncIterator[Service]:
         links = Links(await signing_key(pool), settings.notifier_url, settings.notifier_bounce_domain)
         watch = PolicyWatch(pool, renewal, found.version, registry)
         notifier = Notifier(settings, found.policy, pool, registry, links, watch)
-        pages = PreferencePages(notifier.preferences).routes()
-        routes = [*health_routes(notifier.progress, notifier.dependencies, registry), *pages]
-        yield Service(Starlette(routes=routes), notifier.loops(), renewal)
+        pages = PreferencePages(notifier.preferences)
+        health = health_routes(notifier.progress, notifier.dependencies, registry)
+        yield Service(application(settings, [*health, *pages.routes()]), notifier.loops(), renewal)
     finally:
         await pool.close()
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.notifier.hooks.networks import Reachable, parse_networks
-from shared.runtime.addresses import ADDRESS, DOMAIN, HELO_NAME
+from shared.runtime.addresses import ADDRESS, DOMAIN, HELO_NAME, LOOPBACK, LOOPBACK_HOSTS
 from shared.runtime.clock import ClockKind
 from shared.runtime.mailbox import MailboxAccess
 from shared.runtime.read_links import ReadLinkSettings
@@ -166,6 +167,11 @@ class NotifierSettings(ReadLinkSettings):
             self.notifier_bounce_imap_security == "tls",
             self.notifier_bounce_imap_ca,
         )
+
+    @property
+    def hosts(self) -> list[str]:
+        """Host names that the pages answer to: that of their address, and this machine's."""
+        return [*LOOPBACK_HOSTS, urlsplit(self.notifier_url).hostname or LOOPBACK[0]]
 
     @property
     def sends_password_in_clear(self) -> bool:

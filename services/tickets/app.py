@@ -42,10 +42,9 @@ from services.tickets.store import tickets as ticket_store
 from services.tickets.study.loop import StudyLoop
 from services.tickets.study.student import Student
 from services.tickets.web.board_page import BoardPage
-from services.tickets.web.body_limit import BodyLimit
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
-from services.tickets.web.headers import KnownHosts, SafeHeaders
+from services.tickets.web.headers import SafeHeaders
 from services.tickets.web.ledger_page import LedgerPage
 from services.tickets.web.meeting_page import MeetingPage
 from services.tickets.web.page_context import PageContext
@@ -62,8 +61,10 @@ from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
+from shared.runtime.body_limit import BodyLimit
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
+from shared.runtime.known_hosts import KnownHosts
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.renewal import ServiceRenewal
@@ -82,6 +83,8 @@ from shared.stream.transaction import PostgresTransactions
 
 _log = logger(__name__)
 CLOCK_SECONDS = 5.0
+# The longest plan, each of its letters written as twelve bytes of a form.
+MAX_BODY_BYTES = 2 * 1024 * 1024
 # What may be late is done at every so many ticks.
 TICKS_OF_CARE = 4
 # Messages carry charts: fewer of them make a batch.
@@ -244,6 +247,7 @@ class Application(Starlette):
 
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Application:
     """Pages, API, health."""
+    is_free = tickets.access.is_on_network
     context = PageContext(pool, tickets.policy, tickets.clock, tickets.writer.issues)
     cord, signing_in = tickets.cord.pages(context.html), tickets.access.pages(context)
     routes = [*health_routes(tickets.progress, tickets.dependencies, registry)]
@@ -255,8 +259,8 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         tickets.access.is_https,
         routes=routes,
         middleware=[
-            Middleware(KnownHosts, hosts=hosts, are_machines_free=tickets.access.is_on_network),
-            Middleware(BodyLimit),
+            Middleware(KnownHosts, hosts=hosts, setting="ANDON_TICKETS_URL", are_machines_free=is_free),
+            Middleware(BodyLimit, max_bytes=MAX_BODY_BYTES),
             Middleware(ReaderZone),
             tickets.access.middleware(handlers[TRANSIENT[0]]),
         ],

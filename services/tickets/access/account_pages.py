@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 from services.tickets.access.cookies import SecretCookie
 from services.tickets.access.fields import EMPTY, fields_of, too_often
 from services.tickets.access.identity import network_of
-from services.tickets.access.passwords import SHORTEST, WeakPassword
+from services.tickets.access.passwords import SHORTEST, WeakPassword, check_strength
 from services.tickets.access.roles import current_visitor
 from services.tickets.access.sign_in import SignIn, SignInRefused
 from services.tickets.access.tokens import MAX_DAYS, MAX_NAME, TokenRefused, TokenWish, scopes_of
@@ -51,8 +51,6 @@ class AccountPages:
         account, answer = current_visitor().account, self._signed_out()
         if account is not None:
             await self._sign_in.sign_out(self._cookie.read(request), account)
-        # What a page kept in the browser is not for the next one at this machine.
-        answer.headers["Clear-Site-Data"] = '"cache", "storage"'
         return answer
 
     async def account(self, request: Request) -> Response:
@@ -63,6 +61,8 @@ class AccountPages:
         if visitor.account is None:
             return self.error(404, "There is no account", "Nobody signs in here.")
         try:
+            # First: whoever shows the right one begins a session, which is not to stay where no other follows.
+            check_strength(form.get("password", ""), visitor.email)
             await self._sign_in.by_password(visitor.email, form.get("current", ""), network_of(request, self._settings))
             secret = await self._sign_in.change_password(visitor.account, visitor.email, form.get("password", ""))
         except (SignInRefused, WeakPassword) as error:

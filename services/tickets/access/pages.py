@@ -122,6 +122,8 @@ class SignInPages:
                 token, form.get("email", ""), form.get("name", ""), form.get("password", "")
             )
         except (WeakPassword, UnusableName, SignInRefused) as error:
+            if isinstance(error, SignInRefused):
+                await self._sign_in.note_refused("link", self._address(request))
             return self._link(request, found is not None and found.account is None, 422, form, str(error))
         return await self._signed_in(request, secret, START)
 
@@ -148,6 +150,7 @@ class SignInPages:
             person, to = await self._provider.come_back(state, asked.get("code", ""), asked.get("iss", ""))
             secret = await self._sign_in.vouched(person)
         except SignInRefused as error:
+            await self._sign_in.note_refused("provider", self._address(request))
             return self._form(START, 403, fault=str(error))
         answer = await self._signed_in(request, secret, safe_address(to))
         self._visit_cookie.drop(answer)
@@ -163,6 +166,7 @@ class SignInPages:
         try:
             secret = await self._sign_in.vouched(Vouched(email, ""))
         except SignInRefused as error:
+            await self._sign_in.note_refused("proxy", self._address(request))
             return self.error(403, "You cannot come in", str(error))
         return await self._signed_in(request, secret, to)
 

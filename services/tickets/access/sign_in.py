@@ -9,7 +9,7 @@ from services.tickets.access import names, passwords
 from services.tickets.access.audit import AuditEvent
 from services.tickets.access.roles import Role
 from services.tickets.access.sessions import new_secret
-from services.tickets.domain.rates import Rate, Rates
+from services.tickets.domain.rates import Rate, Rates, TooOften
 from services.tickets.store import accounts, api_tokens, audit, calendar, sessions
 from services.tickets.store.accounts import Account, Subject
 from shared.postgres.pool import Connection, Pool
@@ -71,7 +71,7 @@ class SignIn:
                 number = await self._first(connection, email.strip(), name.strip(), password, now)
             else:
                 number = link.account
-                await self._set_password(connection, number, password)
+                await self._set_password(connection, number, link.email, password)
                 # Whoever lost the password may have lost these with it.
                 await _end_programs(connection, number, now)
             return await self._begin(connection, number, now, "link")
@@ -85,6 +85,15 @@ class SignIn:
             if number is None or (account is not None and account.disabled_at):
                 raise SignInRefused("You have no account here. Ask who runs Andon for one.")
             return await self._begin(connection, number, now, person.subject.issuer if person.subject else "proxy")
+
+    async def note_refused(self, by: str, address: str) -> None:
+        """Write down that nobody got in by a link, the provider or the proxy: as often as this address may try."""
+        now = self._wall.now()
+        try:
+            self._by_address.take(address, now)
+        except TooOften:
+            return
+        await audit.note(self._pool, now, AuditEvent.SIGN_IN_REFUSED, None, address=address, by=by)
 
     async def change_password(self, account: int, email: str, password: str) -> str:
         """Ends all sessions of the account; returns the secret of a new one. Raises WeakPassword."""
@@ -124,8 +133,8 @@ class SignIn:
             raise SignInRefused("This mail address has an account already.")
         return number
 
-    async def _set_password(self, connection: Connection, account: int, password: str) -> None:
-        passwords.check_strength(password, "")
+    async def _set_password(self, connection: Connection, account: int, email: str, password: str) -> None:
+        passwords.check_strength(password, email)
         await accounts.set_password(connection, account, await passwords.hash_password(password))
         await sessions.end_all(connection, account)
 

@@ -39,7 +39,10 @@ class PreviewClient:
         content = PreviewRequest(pipeline=pipeline, policy=policy).model_dump_json()
         headers = {"content-type": "application/json"}
         try:
-            async with httpx.AsyncClient(verify=trusted_certificates(), timeout=TIMEOUT_SECONDS) as client:
+            # A proxy of the environment is for the internet: deals stay within.
+            async with httpx.AsyncClient(
+                verify=trusted_certificates(), timeout=TIMEOUT_SECONDS, trust_env=False
+            ) as client:
                 answer = await client.post(self._url, content=content, headers=headers)
             if answer.status_code == 200:
                 return PreviewAnswer.model_validate_json(answer.content)

@@ -33,7 +33,9 @@ _WORKS = """
     hash = $1 AND expires_at > $2 AND (account IS NULL OR account IN (SELECT id FROM account WHERE disabled_at IS NULL))
 """
 _FIND_LINK = f"SELECT account FROM sign_in_link WHERE {_WORKS}"
-_USE_LINK = f"DELETE FROM sign_in_link WHERE {_WORKS} RETURNING account"
+_USE_LINK = f"""
+    DELETE FROM sign_in_link WHERE {_WORKS} RETURNING account, (SELECT email FROM account AS a WHERE a.id = account)
+"""
 # Two first admins at once: one waits, and then finds the other.
 _FIRST = "SELECT pg_advisory_xact_lock(hashtext('andon first admin'))"
 
@@ -62,9 +64,10 @@ class Subject:
 
 @dataclass(frozen=True)
 class SignInLink:
-    """A link that works once. `account`: None for the first admin's."""
+    """A link that works once. `account`: None for the first admin's. `email`: of the account, once the link is used."""
 
     account: int | None
+    email: str = ""
 
 
 async def add(
@@ -145,7 +148,7 @@ async def find_link(executor: Executor, token: str, now: datetime) -> SignInLink
 async def use_link(executor: Executor, token: str, now: datetime) -> SignInLink | None:
     """Take a link out of use; None: it is not in use any more."""
     row = await executor.fetchrow(_USE_LINK, digest(token), now)
-    return SignInLink(row["account"]) if row else None
+    return SignInLink(row["account"], row["email"] or "") if row else None
 
 
 def _account(row: Record | None) -> Account | None:

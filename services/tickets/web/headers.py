@@ -1,17 +1,14 @@
-"""The headers that every answer of the pages and the API carries, and the host names that they answer to."""
+"""The headers that every answer of the pages and the API carries."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection
-
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Styles of charts stand in the drawing itself. A script never stands in a page.
 _CONTENT = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self';"
-    " connect-src 'self'; manifest-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
+    "default-src 'none'; object-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+    " font-src 'self'; connect-src 'self'; manifest-src 'self'; frame-ancestors 'none'; form-action 'self';"
+    " base-uri 'none'"
 )
 _ALWAYS = {
     "content-security-policy": _CONTENT,
@@ -32,9 +29,6 @@ _FILES = ("/static/", "/favicon.ico")
 # Their addresses open them without sign-in: no other page learns one, and no search engine.
 _SECRET = ("/calendar/", "/read/")
 _KEPT_SECRET = {b"referrer-policy": b"no-referrer", b"x-robots-tag": b"noindex, nofollow"}
-# Probes and Prometheus ask by an address of the network.
-_FOR_MACHINES = ("/livez", "/readyz", "/metrics")
-_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?", re.IGNORECASE)
 
 
 class SafeHeaders:
@@ -54,27 +48,3 @@ class SafeHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers)
-
-
-class KnownHosts:
-    """Answers only to these host names, so that no forged one gets into an address, a check or a log.
-
-    `are_machines_free`: whether health and metrics answer to any name.
-    """
-
-    def __init__(self, app: ASGIApp, hosts: Collection[str], are_machines_free: bool) -> None:
-        self._app, self._hosts = app, {host.lower() for host in hosts}
-        self._free = _FOR_MACHINES if are_machines_free else ()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._is_known(scope) or scope["path"] in self._free:
-            await self._app(scope, receive, send)
-            return
-        answer = PlainTextResponse("Andon does not answer to this host name; see ANDON_TICKETS_URL\n", 400)
-        await answer(scope, receive, send)
-
-    def _is_known(self, scope: Scope) -> bool:
-        """Whether exactly one host is named, and it is one of ours."""
-        named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-        found = _HOST.fullmatch(named[0]) if len(named) == 1 else None
-        return found is not None and found["name"].lower() in self._hosts

@@ -13,6 +13,8 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 COOKIE = "andon_zone"
+# Over HTTPS; see RFC 6265bis.
+SECURE_COOKIE = f"__Host-{COOKIE}"
 _reader: ContextVar[str | None] = ContextVar("reader_zone", default=None)
 
 
@@ -51,5 +53,6 @@ class ReaderZone:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        with reader_in(unquote(HTTPConnection(scope).cookies.get(COOKIE, ""))):
+        cookies = HTTPConnection(scope).cookies
+        with reader_in(unquote(cookies.get(SECURE_COOKIE) or cookies.get(COOKIE, ""))):
             await self._app(scope, receive, send)

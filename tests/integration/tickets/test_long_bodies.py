@@ -9,8 +9,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.tickets.app import Tickets, application
-from services.tickets.web.body_limit import MAX_BYTES
+from services.tickets.app import MAX_BODY_BYTES, Tickets, application
 from shared.postgres.pool import Pool
 from tests.integration.tickets.records import TicketParts, record
 from tests.support.problems import event, problem
@@ -37,13 +36,13 @@ async def parts_of(size: int) -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("path", ["/tickets/1/close", "/tickets/1/draft", "/charts/new/proposal/wip_end"])
 async def test_a_form_that_is_too_long_is_refused(client: httpx.AsyncClient, path: str) -> None:
-    answer = await client.post(path, content=parts_of(MAX_BYTES), headers=FORM)
+    answer = await client.post(path, content=parts_of(MAX_BODY_BYTES), headers=FORM)
 
     assert (answer.status_code, "write it shorter" in answer.text) == (413, True)
 
 
 async def test_json_that_is_too_long_is_refused(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/api/v1/tickets/1/draft", content=parts_of(MAX_BYTES), headers=JSON)
+    answer = await client.post("/api/v1/tickets/1/draft", content=parts_of(MAX_BODY_BYTES), headers=JSON)
 
     assert (answer.status_code, answer.json()["detail"].startswith("the body is larger")) == (413, True)
     assert (await client.get("/api/v1/tickets/1")).json()["draft_version"] == 0
@@ -53,7 +52,7 @@ async def test_the_longest_plan_is_not_too_long(client: httpx.AsyncClient) -> No
     text = "\U0001f600" * 2000
     tasks = {f"task_{row}_{part}": text for row in range(1, 21) for part in ("what", "who")}
     form = {"version": "1", "draft_version": "0", "aim": text, "change": text, "predicted_why": text, **tasks}
-    assert len(urlencode(form)) < MAX_BYTES
+    assert len(urlencode(form)) < MAX_BODY_BYTES
 
     assert (await client.post("/tickets/1/draft", data=form)).status_code == 303
     assert (await client.get("/api/v1/tickets/1/plan")).json()["draft"]["aim"] == text

@@ -3,10 +3,12 @@
 (() => {
   function sendZone() {
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-    const cookie = `andon_zone=${encodeURIComponent(zone)}`;
+    // Browsers refuse this name over plain HTTP, and else keep other hosts of the domain from setting it.
+    const isSecure = location.protocol === "https:";
+    const cookie = `${isSecure ? "__Host-" : ""}andon_zone=${encodeURIComponent(zone)}`;
     const isSent = () => document.cookie.split("; ").includes(cookie);
     if (!zone || document.documentElement.dataset.zone === zone || isSent()) return;
-    document.cookie = `${cookie}; path=/; max-age=31536000; samesite=lax`;
+    document.cookie = `${cookie}; path=/; max-age=31536000; samesite=lax${isSecure ? "; secure" : ""}`;
     // The answer to a form would be sent again, and what was written in it lost: the next page is in the zone.
     if (isSent() && !document.querySelector("[data-answer]")) location.reload();
   }

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
+from starlette.applications import Starlette
 
 from services.tickets.access.audit import AuditEvent, first_fault
 from services.tickets.access.roles import Role
@@ -18,6 +20,7 @@ from tests.integration.tickets.records import TicketParts, record
 from tests.support.problems import event, problem
 from tests.support.signed_in import Browser
 
+MakeApp = Callable[..., Starlette]
 MakeBrowser = Callable[..., Browser]
 NOW = datetime(2026, 11, 2, 9, 30, 0, 123456, UTC)
 WITHOUT_GUARD = "SET LOCAL session_replication_role = replica"
@@ -58,6 +61,25 @@ async def test_sign_ins_changes_refusals_and_exports_are_written_down(
     assert rows[1].account is None
     assert first_fault(rows) is None
     assert not any("@" in str(row.detail) for row in rows)
+
+
+async def test_who_gets_in_by_no_link_or_proxy_is_written_down_as_often_as_they_may_try(
+    app_of: MakeApp, browser: MakeBrowser, pool: Pool
+) -> None:
+    stranger = browser("198.51.100.9")
+    for _ in range(30):
+        assert (await stranger.send("/sign-in/link/made-up", password="quite a long password")).status_code == 422
+    app = app_of(sign_in="proxy", sign_in_proxies="10.0.0.5", sign_in_new_role="none")
+    transport = httpx.ASGITransport(app, client=("10.0.0.5", 4711))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as named:
+        answer = await named.get("/sign-in", headers={"x-forwarded-email": "eve@shop.example"})
+
+    assert answer.status_code == 403
+    rows = await kept(pool)
+    assert {row.event for row in rows} == {"sign-in-refused"}
+    assert [row.detail for row in rows] == [{"address": "198.51.100.9", "by": "link"}] * 20 + [
+        {"address": "10.0.0.5", "by": "proxy"}
+    ]
 
 
 @pytest.mark.parametrize(

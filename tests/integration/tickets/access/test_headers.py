@@ -29,6 +29,7 @@ ONCE = {
 }
 POLICY_PARTS = {
     "default-src": "'none'",
+    "object-src": "'none'",
     "script-src": "'self'",
     "connect-src": "'self'",
     "frame-ancestors": "'none'",

@@ -12,8 +12,8 @@ from starlette.applications import Starlette
 
 from services.tickets.access.roles import Role
 from services.tickets.access.rules import RULES
+from services.tickets.app import MAX_BODY_BYTES
 from services.tickets.store import accounts, audit
-from services.tickets.web.body_limit import MAX_BYTES
 from shared.postgres.pool import Pool
 from tests.integration.tickets.access.test_every_route import address_of
 from tests.integration.tickets.access.visiting import send, signed_in
@@ -98,7 +98,7 @@ async def test_no_route_reads_a_body_without_end(
                     yield b"a" * 65_536
 
             answer = await visitor.ask(method, address_of(path), ("content-type", kind), *headers, body=parts())
-            if read > 1.1 * MAX_BYTES or answer.status >= 500:
+            if read > 1.1 * MAX_BODY_BYTES or answer.status >= 500:
                 wrong[f"{method} {path} {kind} {answer.status}"] = read
     assert wrong == {}
 

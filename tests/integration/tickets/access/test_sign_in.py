@@ -83,12 +83,14 @@ async def test_sessions_end_by_sign_out_everywhere_at_once_idle_and_in_any_case(
     for one in (here, there):
         await one.sign_in(people[Role.VIEWER])
     assert "In 2 browsers." in (await here.get("/account")).text
-    assert (await here.send("/sign-out", "/account")).status_code == 303
+    out = await here.send("/sign-out", "/account")
+    assert (out.status_code, out.headers["clear-site-data"]) == (303, '"cache", "storage"')
     assert (await here.get("/tickets")).status_code == 303
     assert (await there.get("/tickets")).status_code == 200
 
     await here.sign_in(people[Role.VIEWER])
-    assert (await here.send("/account/sessions", "/account")).status_code == 303
+    out = await here.send("/account/sessions", "/account")
+    assert (out.status_code, out.headers["clear-site-data"]) == (303, '"cache", "storage"')
     assert (await there.get("/tickets")).status_code == 303
 
     for column, age in (("seen_at", timedelta(hours=12)), ("began_at", timedelta(days=7))):
@@ -137,6 +139,8 @@ async def test_a_new_account_chooses_its_password_at_a_link_and_a_reset_ends_all
     settings = TicketsSettings(sign_in="password", postgres=dsn)  # type: ignore[arg-type]
     made = (await commands.add(settings, "bo@shop.example", "Bo", Role.MEMBER)).address
     one = browser()
+    own = await one.send(made.removeprefix("http://127.0.0.1:8080"), password="Bo@Shop.Example")
+    assert (own.status_code, "too easy to guess" in own.text) == (422, True)
     assert (await one.send(made.removeprefix("http://127.0.0.1:8080"), password=PASSWORD)).status_code == 303
     assert (await one.get("/tickets")).status_code == 200
 
@@ -146,6 +150,31 @@ async def test_a_new_account_chooses_its_password_at_a_link_and_a_reset_ends_all
     assert (await one.get("/tickets")).status_code == 303
     assert (await browser().sign_in("bo@shop.example")).status_code == 422
     assert (await browser().sign_in("bo@shop.example", "another good password")).status_code == 303
+
+
+async def test_a_new_password_needs_the_present_one_and_ends_all_other_sessions(
+    browser: MakeBrowser, people: dict[Role, str], pool: Pool
+) -> None:
+    one, other, new = browser(), browser(), "another good password"
+    for each in (one, other):
+        await each.sign_in(people[Role.VIEWER])
+    before = one.client.cookies["andon_session"]
+    assert (await one.send("/account/password", current=PASSWORD, password=new)).status_code == 403
+    for current, wanted, told in (
+        ("wrong", new, "not your current"),
+        (PASSWORD, "short", "15"),
+        (PASSWORD, "a" * 20, "easy"),
+    ):
+        answer = await one.send("/account/password", "/account", current=current, password=wanted)
+        assert (answer.status_code, told in answer.text) == (422, True)
+    assert await pool.fetchval("SELECT count(*) FROM session") == 2
+    assert (await one.send("/account/password", "/account", current=PASSWORD, password=new)).status_code == 303
+
+    assert one.client.cookies["andon_session"] != before
+    assert (await one.get("/tickets")).status_code == 200
+    assert (await other.get("/tickets")).status_code == 303
+    assert (await browser().sign_in(people[Role.VIEWER])).status_code == 422
+    assert (await browser().sign_in(people[Role.VIEWER], new)).status_code == 303
 
 
 async def _refused(asked: object) -> None:

@@ -1,22 +1,19 @@
-"""A maximum size of what is sent to pages and the API: the forms and JSON of people, which are kept in memory."""
+"""A maximum size of what is sent to pages and APIs: forms and JSON, which are kept in memory."""
 
 from __future__ import annotations
 
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# The longest plan, each of its letters written as twelve bytes of a form.
-MAX_BYTES = 2 * 1024 * 1024
-
 
 class BodyLimit:
     """Answers 413 to whoever sends more."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app, self._max_bytes = app, max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        left = MAX_BYTES
+        left = self._max_bytes
 
         async def limited() -> Message:
             nonlocal left
