@@ -127,6 +127,8 @@ class AccountPages:
     def _signed_out(self) -> Response:
         answer = RedirectResponse("/sign-in", 303)
         self._cookie.drop(answer)
+        # What a page kept in the browser is not for the next one at this machine.
+        answer.headers["Clear-Site-Data"] = '"cache", "storage"'
         return answer
 
     async def _account(
