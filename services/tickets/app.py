@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 
 from services.tickets.access.guard import guard
 from services.tickets.access.parts import AccessParts
-from services.tickets.access.rules import RULES
+from services.tickets.access.route_roles import RULES
 from services.tickets.api import faults
 from services.tickets.api.parts import ApiParts
 from services.tickets.api.routes import Api

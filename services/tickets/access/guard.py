@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.tickets.access.roles import Role, Visitor, current_visitor
-from services.tickets.access.rules import EXPORTS
+from services.tickets.access.route_roles import EXPORTS
 
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 _SAFE = ("GET", "HEAD")

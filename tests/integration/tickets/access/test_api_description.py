@@ -83,7 +83,7 @@ async def test_every_answer_is_as_described_whatever_is_sent(address: str, pool:
         await asyncio.to_thread(check_operation, operation, address, token)
         await pool.execute("DELETE FROM api_token")
 
-    assert len(operations) == 25
+    assert len(operations) == 26
 
 
 async def test_a_client_that_is_written_from_the_description_works(

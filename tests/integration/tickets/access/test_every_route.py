@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from services.tickets.access.guard import GuardedRoute, methods_of
 from services.tickets.access.roles import Role
-from services.tickets.access.rules import RULES
+from services.tickets.access.route_roles import RULES
 from services.tickets.store import accounts
 from shared.postgres.pool import Pool
 from shared.runtime.clock import SystemClock

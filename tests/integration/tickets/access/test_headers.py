@@ -8,7 +8,7 @@ from collections.abc import Callable
 from starlette.applications import Starlette
 
 from services.tickets.access.roles import Role
-from services.tickets.access.rules import RULES
+from services.tickets.access.route_roles import RULES
 from shared.postgres.pool import Pool
 from tests.integration.tickets.access.test_every_route import address_of
 from tests.integration.tickets.records import TicketParts, record

@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 
 from services.tickets.access.identity import network_of
 from services.tickets.access.roles import Role
-from services.tickets.access.rules import RULES
+from services.tickets.access.route_roles import RULES
 from services.tickets.access.settings import AccessSettings
 from services.tickets.store import accounts
 from shared.postgres.pool import Pool
