@@ -13,6 +13,7 @@ from shared.contracts.dead import DeadReason
 from shared.contracts.topics import HANDLED, PRODUCT_TOPICS
 from shared.kafka import probe
 from shared.kafka.access import KafkaAccess
+from shared.kafka.foreign_cancellation import foreign_cancellation_as_error
 from shared.runtime.log import logger
 from shared.runtime.measured import MeasuredGauge
 from shared.stream.dead_letters import BATCH, DEAD_TOPICS, letter_of
@@ -39,13 +40,17 @@ class DeadLetterWatch:
         """Run until cancelled. While Kafka is unavailable nothing is shown."""
         while True:
             try:
-                if missing := await probe.missing_topics(self._kafka, self._names):
-                    _log.warning("dead letters not counted: topics are missing", topics=sorted(missing))
-                else:
-                    await self._count()
+                with foreign_cancellation_as_error():
+                    await self._count_if_topics_exist()
             except (KafkaError, OSError, TimeoutError) as error:
                 _log.warning("dead letters not counted: Kafka unavailable", error=repr(error))
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def _count_if_topics_exist(self) -> None:
+        if missing := await probe.missing_topics(self._kafka, self._names):
+            _log.warning("dead letters not counted: topics are missing", topics=sorted(missing))
+        else:
+            await self._count()
 
     async def _count(self) -> None:
         """Read all there is and what comes, until Kafka does not answer."""

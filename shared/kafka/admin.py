@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -35,23 +36,30 @@ async def create_topics(
     try:
         wanted = {prefix + topic.name for topic in topics}
         # Only those that exist are described: a broker may create what it is asked for.
-        described = await admin.describe_topics(sorted(wanted.intersection(await admin.list_topics())))
-        existing = {topic["topic"]: len(topic["partitions"]) for topic in described}
+        existing = await _partition_counts(admin, wanted.intersection(await admin.list_topics()))
         _check_partitions(existing, topics, prefix)
         missing = [topic for topic in topics if prefix + topic.name not in existing]
         new = [NewTopic(prefix + t.name, t.partitions, replication, topic_configs=t.config) for t in missing]
-        if new:
-            _check_created(await admin.create_topics(new))
-        return [topic.name for topic in new]
+        created = _created(await admin.create_topics(new)) if new else []
+        # The list of a broker may be old: some are there all the same.
+        found_late = {topic.name for topic in new} - set(created)
+        _check_partitions(await _partition_counts(admin, found_late), topics, prefix)
+        return created
     finally:
         await admin.close()
 
 
-def _check_created(answer: Any) -> None:
-    """Raises KafkaError for a topic that the broker refused to create; another run may have created it meanwhile."""
+async def _partition_counts(admin: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, int]:
+    described = await admin.describe_topics(sorted(names)) if names else []
+    return {topic["topic"]: len(topic["partitions"]) for topic in described}
+
+
+def _created(answer: Any) -> list[str]:
+    """The topics that were created, without those that existed. Raises KafkaError for one that the broker refused."""
     for topic, code, text in answer.topic_errors:
         if code not in (0, TopicAlreadyExistsError.errno):
             raise for_code(code)(f"{topic}: {text or 'not created'}")
+    return [topic for topic, code, _ in answer.topic_errors if code == 0]
 
 
 def _check_partitions(existing: dict[str, int], topics: tuple[Topic, ...], prefix: str) -> None:

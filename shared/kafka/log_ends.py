@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.kafka.access import KafkaAccess
+from shared.kafka.foreign_cancellation import foreign_cancellation_as_error
 
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 1.0
@@ -43,9 +44,10 @@ class LogEndsClient:
         if not partitions or self._clock() < self._rests_until:
             return {}
         try:
-            client = await self._connected()
-            async with asyncio.timeout(self._answer_seconds):
-                found: dict[TopicPartition, int] = await client.end_offsets(list(partitions))
+            with foreign_cancellation_as_error():
+                client = await self._connected()
+                async with asyncio.timeout(self._answer_seconds):
+                    found: dict[TopicPartition, int] = await client.end_offsets(list(partitions))
             return found
         except (KafkaError, OSError):
             self._rests_until = self._clock() + self._rest
@@ -72,6 +74,6 @@ class LogEndsClient:
 
 
 async def _stop(client: AIOKafkaConsumer) -> None:
-    with suppress(KafkaError, OSError):
+    with suppress(KafkaError, OSError), foreign_cancellation_as_error():
         async with asyncio.timeout(CONNECT_SECONDS):
             await client.stop()

@@ -169,6 +169,7 @@ CASES: dict[str, list[RuleCase]] = {
     ],
     "AddressesOff": [RuleCase(pair("andon_notifier_addresses_off", 'by="bounce"'), "0", "1", 0)],
     "PipelineUnheard": [RuleCase(pair("andon_notifier_unheard_pipelines"), "0", "1", 15)],
+    "PolicyBehind": [RuleCase(pair("andon_policy_behind"), "0", "1", 5)],
     "HookLate": [
         RuleCase(pair("andon_notifier_hook_oldest_waiting_seconds", 'hook="erp"'), "3599", "3601", 0, stays=15)
     ],

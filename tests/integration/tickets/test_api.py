@@ -130,7 +130,7 @@ async def test_the_description_says_who_may_ask_and_what_faults_are(web: httpx.A
         faults = {media for status, one in responses.items() if status != "200" for media in one["content"]}
         assert faults == {"application/problem+json"}, operation["summary"]
         assert "Retry-After" in responses["429"]["headers"]
-    assert len({one["operationId"] for one in operations}) == len(operations) == 21
+    assert len({one["operationId"] for one in operations}) == len(operations) == 26
     assert list(described["paths"]["/tickets"]) == ["get"]
     changed = described["paths"]["/tickets/{number}/acknowledge"]["post"]
     assert {one["name"] for one in changed["parameters"]} == {"number", "If-Match", "Idempotency-Key"}
