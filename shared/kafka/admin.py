@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +13,8 @@ from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedErr
 
 from shared.contracts.topics import ALL_TOPICS, Topic
 from shared.kafka.access import KafkaAccess
+
+LISTED_SECONDS = 10.0
 
 
 class TopicMismatchError(Exception):
@@ -44,6 +48,7 @@ async def create_topics(
         # The list of a broker may be old: some are there all the same.
         found_late = {topic.name for topic in new} - set(created)
         _check_partitions(await _partition_counts(admin, found_late), topics, prefix)
+        await _listed(admin, created)
         return created
     finally:
         await admin.close()
@@ -52,6 +57,14 @@ async def create_topics(
 async def _partition_counts(admin: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, int]:
     described = await admin.describe_topics(sorted(names)) if names else []
     return {topic["topic"]: len(topic["partitions"]) for topic in described}
+
+
+async def _listed(admin: AIOKafkaAdminClient, names: Collection[str]) -> None:
+    """Wait until the broker lists topics, which the controller creates a moment before; LISTED_SECONDS at most."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LISTED_SECONDS):
+            while set(names) - set(await admin.list_topics()):  # noqa: ASYNC110 (brokers call nobody back)
+                await asyncio.sleep(0.02)
 
 
 def _created(answer: Any) -> list[str]:
