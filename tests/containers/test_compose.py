@@ -136,7 +136,9 @@ async def test_prometheus_scrapes_every_service(stack: Stack) -> None:
     async with httpx.AsyncClient(timeout=20) as client:
 
         async def up() -> set[str]:
-            answer = await client.get(f"{stack.url('PROMETHEUS')}/api/v1/query", params={"query": "up == 1"})
+            answer = await client.get(
+                f"{stack.url('PROMETHEUS')}/api/v1/query", params={"query": 'up{job="andon"} == 1'}
+            )
             return {one["metric"]["service"] for one in answer.json()["data"]["result"]}
 
         await eventually(up, lambda found: found == SERVICES, 60)
