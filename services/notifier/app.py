@@ -39,7 +39,7 @@ from shared.policy import Policy
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
 from shared.postgres.pruning import Retention
 from shared.runtime.addresses import LOOPBACK
-from shared.runtime.body_limit import BodyLimit
+from shared.runtime.page_body_limit import PageBodyLimit
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.known_hosts import KnownHosts
@@ -202,7 +202,7 @@ def application(settings: NotifierSettings, routes: Sequence[BaseRoute]) -> Star
         setting="ANDON_NOTIFIER_URL",
         are_machines_free=settings.host not in LOOPBACK,
     )
-    return Starlette(routes=routes, middleware=[known, Middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)])
+    return Starlette(routes=routes, middleware=[known, Middleware(PageBodyLimit, max_bytes=MAX_BODY_BYTES)])
 
 
 @asynccontextmanager

@@ -61,7 +61,7 @@ from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
-from shared.runtime.body_limit import BodyLimit
+from shared.runtime.page_body_limit import PageBodyLimit
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.known_hosts import KnownHosts
@@ -260,7 +260,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         routes=routes,
         middleware=[
             Middleware(KnownHosts, hosts=hosts, setting="ANDON_TICKETS_URL", are_machines_free=is_free),
-            Middleware(BodyLimit, max_bytes=MAX_BODY_BYTES),
+            Middleware(PageBodyLimit, max_bytes=MAX_BODY_BYTES),
             Middleware(ReaderZone),
             tickets.access.middleware(handlers[TRANSIENT[0]]),
         ],

@@ -6,7 +6,7 @@ from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class BodyLimit:
+class PageBodyLimit:
     """Answers 413 to whoever sends more."""
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
