@@ -10,11 +10,12 @@ from collections.abc import Mapping
 import orjson
 
 from services.intake.delivery import BrokerUnavailable, Delivery
-from services.intake.http import BodyRejected, OutOfMemoryBudget, RequestReader, problem
 from services.intake.metrics import IntakeMetrics
 from services.intake.rate_limits import FREE_BODY_BYTES, LogThrottle, MemoryBudget, RateLimit, Reservation
 from services.intake.received import request_records
+from services.intake.replies import problem
 from services.intake.stage_cache import RecentDescriptions
+from services.intake.webhook_body import BodyRejected, OutOfMemoryBudget, RequestReader
 from shared.connectors.base.facts import Parsed
 from shared.connectors.base.messages import TranslationResult, to_messages, translate_request
 from shared.connectors.base.source import Reply, Request, Source, Unauthenticated
