@@ -39,13 +39,13 @@ from shared.policy import Policy
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
 from shared.postgres.pruning import Retention
 from shared.runtime.addresses import LOOPBACK
-from shared.runtime.page_body_limit import PageBodyLimit
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.known_hosts import KnownHosts
 from shared.runtime.log import logger
 from shared.runtime.mailbox_poll import MailboxPoll
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
+from shared.runtime.page_body_limit import PageBodyLimit
 from shared.runtime.renewal import ServiceRenewal
 from shared.runtime.service import Loop, Service, every, health_routes, new_registry
 from shared.runtime.service import main as run_service

@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import fastapi
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -61,12 +62,12 @@ from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
-from shared.runtime.page_body_limit import PageBodyLimit
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.known_hosts import KnownHosts
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
+from shared.runtime.page_body_limit import PageBodyLimit
 from shared.runtime.renewal import ServiceRenewal
 from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
@@ -260,7 +261,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         routes=routes,
         middleware=[
             Middleware(KnownHosts, hosts=hosts, setting="ANDON_TICKETS_URL", are_machines_free=is_free),
-            Middleware(PageBodyLimit, max_bytes=MAX_BODY_BYTES),
+            Middleware(PageBodyLimit, max_bytes=MAX_BODY_BYTES, too_large=fastapi.HTTPException),
             Middleware(ReaderZone),
             tickets.access.middleware(handlers[TRANSIENT[0]]),
         ],
