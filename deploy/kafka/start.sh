@@ -13,6 +13,7 @@ for user in operator intake detector analyst enricher tickets notifier; do
   set -- "$@" --add-scram "SCRAM-SHA-512=[name=andon-$user,password=$password]"
 done
 if [ ! -e /var/lib/kafka/data/meta.properties ]; then
-  /opt/kafka/bin/kafka-storage.sh format -t "$CLUSTER_ID" -c "$config" "$@"
+  # It prints the keys that are made of the passwords, which no log may keep. Faults go to stderr.
+  /opt/kafka/bin/kafka-storage.sh format -t "$CLUSTER_ID" -c "$config" "$@" >/dev/null
 fi
 exec /opt/kafka/bin/kafka-server-start.sh "$config"
