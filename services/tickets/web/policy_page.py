@@ -110,6 +110,7 @@ class PolicyPages:
             is_file=self._saving is None,
             saved=next((one for one in versions if str(one.version) == saved), None),
             owned=self._owned(),
+            owns_all=current_visitor().role >= Role.OWNER,
         )
 
     async def file(self, request: Request) -> Response:

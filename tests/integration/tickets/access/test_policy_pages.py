@@ -203,6 +203,23 @@ async def test_fields_of_a_pipeline_lead_to_the_review_of_their_text(company: Ma
     assert (await one.get("/policy/pipelines/nowhere")).status_code == 404
 
 
+async def test_what_all_pipelines_share_is_changed_in_fields_by_who_owns_all(company: ManagedCompany) -> None:
+    admin, owner = await company.person("admin@shop.example", Role.ADMIN), await company.person(OWNER)
+    asked = {"base": "1", "doing_limit": "3", "clocks.0.holidays": "2026-12-25"}
+
+    shown = await admin.send("/policy/shared", "/account", **asked)
+    wrong = await admin.send("/policy/shared", "/account", **(asked | {"clocks.0.days": "monday"}))
+    refused = await owner.send("/policy/shared", "/account", **asked)
+
+    assert (shown.status_code, wrong.status_code, refused.status_code) == (200, 422, 403)
+    assert "It also changes what all pipelines share." in words(shown)
+    assert "holidays: [2026-12-25]" in words(shown)
+    assert 'id="clocks.0.days-fault"' in wrong.text
+    links = [('href="/policy/shared"' in (await one.get("/policy")).text) for one in (admin, owner)]
+    assert links == [True, False]
+    assert [(await one.get("/policy/shared")).status_code for one in (admin, owner)] == [200, 403]
+
+
 async def test_of_two_who_save_at_once_one_is_shown_what_the_other_did(company: ManagedCompany) -> None:
     first, second = await company.person(OWNER), await company.person(OTHER)
     theirs = TWO[: TWO.index("  old:")] + TWO[TWO.index("  old:") :].replace("max: 25", "max: 30")
