@@ -19,6 +19,7 @@ MODES: Mapping[str, str] = {
     Mode.MONITOR.value: "is watched only",
     Mode.OFF.value: "is off",
 }
+_ALWAYS = "24 hours, 7 days"
 _ALL, _AS_USUAL = {"": "all that have no rule of their own"}, {"": "as usual"}
 _NEW_KINDS = ("shift", "rework", "slipping", "bottleneck", "aging-learned")
 _YES_NO = {"false": "no", "true": "yes"}
@@ -77,15 +78,13 @@ def _own(pipeline: Pipeline, clocks: Mapping[str, str]) -> list[PolicyField]:
             "" if within is None else within.text,
             "as 2d, or 4h; empty: never",
         ),
-        PolicyField(
-            "clock", ("clock",), "Ages are measured on", pipeline.clock, choices={CALENDAR: "24 hours, 7 days"} | clocks
-        ),
+        PolicyField("clock", ("clock",), "Ages are measured on", pipeline.clock, choices={CALENDAR: _ALWAYS, **clocks}),
         PolicyField("cord", ("cord",), "Anyone may pull the cord", str(pipeline.cord).lower(), choices=_YES_NO),
     ]
 
 
 def _stages(pipeline: Pipeline, path: tuple[str, str], clocks: Mapping[str, str]) -> SheetSection:
-    own = {"": "the pipeline's clock", CALENDAR: "24 hours, 7 days"} | clocks
+    own = {"": "the pipeline's clock", CALENDAR: _ALWAYS, **clocks}
     groups = [
         FieldGroup(
             stage.name or stage.id,
@@ -186,11 +185,11 @@ def _rule(prefix: str, rule: MeasureRule, stages: Mapping[str, str]) -> Iterator
     known = type(rule).model_fields
     if "stage" in known:
         yield PolicyField(
-            f"{prefix}stage", ("stage",), "Stage", getattr(rule, "stage", None) or "", choices=_ALL | stages
+            f"{prefix}stage", ("stage",), "Stage", getattr(rule, "stage", None) or "", choices={**_ALL, **stages}
         )
     if "measure" in known:
         measure = getattr(rule, "measure", None) or ""
-        yield PolicyField(f"{prefix}measure", ("measure",), "Measure", measure, choices=_AS_USUAL | _MEASURES)
+        yield PolicyField(f"{prefix}measure", ("measure",), "Measure", measure, choices={**_AS_USUAL, **_MEASURES})
     yield PolicyField(f"{prefix}mode", ("mode",), "The rule", rule.mode.value, choices=MODES)
 
 
@@ -198,7 +197,7 @@ def _new_rule(stages: Mapping[str, str]) -> Sequence[PolicyField]:
     kinds = {"": "none"} | {kind: wording.of(kind).label for kind in _NEW_KINDS}
     return [
         PolicyField("rules.new.kind", ("kind",), "Kind", "", choices=kinds),
-        PolicyField("rules.new.stage", ("stage",), "Stage", "", choices=_ALL | stages),
-        PolicyField("rules.new.measure", ("measure",), "Measure, of a shift", "", choices=_AS_USUAL | _MEASURES),
+        PolicyField("rules.new.stage", ("stage",), "Stage", "", choices={**_ALL, **stages}),
+        PolicyField("rules.new.measure", ("measure",), "Measure, of a shift", "", choices={**_AS_USUAL, **_MEASURES}),
         PolicyField("rules.new.mode", ("mode",), "The rule", Mode.ACTIVE.value, choices=MODES),
     ]

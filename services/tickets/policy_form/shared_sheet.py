@@ -114,7 +114,7 @@ def _silence(policy: Policy) -> SheetSection:
 
 
 def _silent(prefix: str, rule: SilenceRule | None) -> list[PolicyField]:
-    modes = MODES if rule else {"": "choose"} | MODES
+    modes = MODES if rule else {"": "choose", **MODES}
     return [
         PolicyField(
             f"{prefix}source", ("source",), "Source", (rule.source if rule else "") or "", "empty: every other source"
