@@ -33,7 +33,9 @@ def with_changes(text: str, pipeline: str, rules: Sequence[RuleChange], fields: 
     Raises PolicyError where the result is no policy, and PolicyNotEditable.
     """
     known, path = parse(text).pipelines[pipeline], ("pipelines", pipeline)
-    places = {(rule.kind, getattr(rule, "stage", None)): number for number, rule in enumerate(known.rules)}
+    places: dict[tuple[str, str | None], int] = {
+        (rule.kind, getattr(rule, "stage", None)): number for number, rule in enumerate(known.rules)
+    }
     changes = [FieldChange((*path, name), value) for name, value in fields.items()]
     changes += [
         FieldChange((*path, "rules", places[change.kind, change.stage], name), value)

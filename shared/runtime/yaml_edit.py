@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from shared.runtime.yaml_file import FaultsError, KeyPath, compose, read_yaml, write_yaml
@@ -129,13 +129,13 @@ def _set(root: Node | None, path: KeyPath, value: YamlValue) -> Iterator[_Edit]:
     if written is not None:
         key, old = written
         start, end = old.start_mark.index, _end(old)
-        if start < end and (isinstance(old, ScalarNode) or old.flow_style):
+        if start < end and _is_inline(old):
             yield _Edit(start, end, _flow(value))
         else:
             yield _Edit(key.end_mark.index, end, f": {_flow(value)}")
     elif group is not None and pairs:
         second, _ = pairs[:2][-1]
-        between = ", " if group.flow_style else "\n" + " " * second.start_mark.column
+        between = ", " if _is_inline(group) else "\n" + " " * second.start_mark.column
         yield _Edit(second.start_mark.index, second.start_mark.index, f"{_flow(str(name))}: {_flow(value)}{between}")
 
 
@@ -149,7 +149,7 @@ def _removed(root: Node | None, text: str, path: KeyPath) -> Iterator[_Edit]:
     start, end = pairs[number][0].start_mark.index, _end(pairs[number][1])
     if number == 0 and len(pairs) > 1:
         yield _Edit(start, pairs[1][0].start_mark.index, "")
-    elif group.flow_style:
+    elif _is_inline(group):
         yield _Edit(_end(pairs[number - 1][1]), end, "")
     else:
         yield _Edit(text.rfind("\n", 0, start) + 1, _line_end(text, end), "")
@@ -162,7 +162,7 @@ def _listed(root: Node | None, text: str, change: ListChange) -> Iterator[_Edit]
         yield from _removed(root, text, change.path)
     elif not isinstance(node, SequenceNode) or not node.value:
         yield from _set(root, change.path, [one for one in change.entries if not isinstance(one, int)])
-    elif node.flow_style:
+    elif _is_inline(node):
         old = [text[one.start_mark.index : _end(one)] for one in node.value]
         parts = [old[one] if isinstance(one, int) else _flow(one) for one in change.entries]
         yield _Edit(node.start_mark.index, _end(node), f"[{', '.join(parts)}]")
@@ -175,9 +175,14 @@ def _listed(root: Node | None, text: str, change: ListChange) -> Iterator[_Edit]
         yield _Edit(begin, ends[-1], "".join(one if one.endswith("\n") else f"{one}\n" for one in parts))
 
 
+def _is_inline(node: Node) -> bool:
+    """Whether it is no block: a scalar, or in braces or brackets."""
+    return bool(getattr(node, "flow_style", True))
+
+
 def _end(node: Node) -> int:
     """Where a value ends. The library ends a block where the next token begins, behind comments."""
-    if isinstance(node, ScalarNode) or node.flow_style:
+    if _is_inline(node):
         return node.end_mark.index  # type: ignore[no-any-return]
     last = node.value[-1]
     return _end(last[1] if isinstance(last, tuple) else last)

@@ -80,7 +80,9 @@ def _refolded(events: Sequence[Event], resolver: StageResolver, zone: ZoneInfo) 
 
 def _is_in(one: _RefoldedDeal, pipeline: str) -> bool:
     visits = chain(one.facts.visits, (withdrawn.visit for withdrawn in one.withdrawn))
-    return any(visit.pipeline == pipeline for visit in chain(visits, one.facts.closings))
+    return any(visit.pipeline == pipeline for visit in visits) or any(
+        closing.pipeline == pipeline for closing in one.facts.closings
+    )
 
 
 def _stages(known: PipelinePast, other: Ruleset, weeks: Weeks, deals: Sequence[_RefoldedDeal]) -> dict[str, StagePast]:

@@ -192,7 +192,7 @@ async def test_what_has_no_answer_is_refused_with_the_way_out(
 async def test_a_history_too_long_to_fold_again_is_refused_with_the_way_out(
     detector: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refolded, "MOST_EVENTS", len(short_shop()) - 1)
+    monkeypatch.setattr(refolded, "MOST_EVENTS", 1000)
 
     refused = await ask(detector, changed(STAYS))
 
