@@ -95,7 +95,7 @@ async def test_fields_are_changed_by_keyboard_and_without_scripts(browser: Brows
     await expect(page.locator("h1")).to_have_text("What this changes")
     lines = await page.locator(".diff .removed code").all_inner_texts()
     await context.close()
-    assert [line.strip() for line in lines] == ["- {id: lead, name: Lead}"]
+    assert [line.strip() for line in lines] == ["- {id: demo, name: Demo}"]
 
 
 async def test_the_pages_of_the_policy_keep_wcag(browser: Browser, managed: str) -> None:

@@ -24,6 +24,7 @@ class SheetAnswer:
 
 
 NOT_SENT = SheetAnswer()
+_NOTHING = "Nothing is changed."
 
 
 def typed_values(sheet: PolicySheet, sent: Mapping[str, object]) -> dict[str, str]:
@@ -33,15 +34,31 @@ def typed_values(sheet: PolicySheet, sent: Mapping[str, object]) -> dict[str, st
 
 
 def changed_text(before: str, sheet: PolicySheet, typed: Mapping[str, str]) -> str | SheetAnswer:
-    """The policy with what was typed, or what is wrong with it."""
+    """The policy with what was typed, or all that is wrong with it, in the order of the fields."""
     faults = dict(_faults(sheet, typed))
-    if faults:
-        return SheetAnswer(typed, faults)
+    found = _text(before, sheet, {**typed, **_undone(sheet, faults)})
+    if not faults:
+        return found
+    more = found if isinstance(found, SheetAnswer) else NOT_SENT
+    both = {**more.faults, **faults}
+    others = [one for one in more.others if one != _NOTHING]
+    return SheetAnswer(typed, {name: both[name] for name in sheet.names() if name in both}, others)
+
+
+def _undone(sheet: PolicySheet, faults: Mapping[str, str]) -> dict[str, str]:
+    """What is written in place of what is wrong; of a group without a usable name, of all its fields."""
+    unnamed = [section for section in sheet.sections if section.named_by in faults]
+    fields = [one for section in unnamed for group in section.groups if group.key is None for one in group.fields]
+    return {one.name: one.written for one in [*fields, *sheet.fields()] if one in fields or one.name in faults}
+
+
+def _text(before: str, sheet: PolicySheet, typed: Mapping[str, str]) -> str | SheetAnswer:
+    """The policy with what was typed, or what the policy says against it."""
     changes = _SheetChanges(typed)
     for section in sheet.sections:
         changes.add(section)
     if not changes.fields and not changes.lists:
-        return SheetAnswer(typed, others=["Nothing is changed."])
+        return SheetAnswer(typed, others=[_NOTHING])
     try:
         return edited_policy(before, changes.fields, changes.lists)
     except PolicyError as error:

@@ -246,3 +246,15 @@ def test_what_is_wrong_elsewhere_is_named_with_its_line() -> None:
 
     assert isinstance(found, SheetAnswer)
     assert any("pipelines.new.rules.0: stage 'demo' is not a stage of this pipeline" in one for one in found.others)
+
+
+def test_all_that_is_wrong_is_named_at_once() -> None:
+    found = of_pipeline(stages__0__id="", recipients__0__mail="nobody", ack_within="soon", clock="lunch")
+    shared = of_all(clocks__new__days="mon", lateness="soon")
+
+    assert isinstance(found, SheetAnswer)
+    assert isinstance(shared, SheetAnswer)
+    assert [*found.faults] == ["ack_within", "clock", "stages.0.id", "recipients.0.mail"]
+    assert found.typed["stages.0.id"] == ""
+    assert [*shared.faults] == ["lateness", "clocks.new.name"]
+    assert (found.others, shared.others) == ([], [])
