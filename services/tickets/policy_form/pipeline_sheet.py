@@ -115,13 +115,7 @@ def _stage(
             is_needed=stage is not None,
         ),
         PolicyField(f"{prefix}name", ("name",), "Name on pages and in mails", "" if stage is None else stage.name),
-        PolicyField(
-            f"{prefix}outcome",
-            ("outcome",),
-            "Deals in it",
-            outcome.value,
-            choices=_OUTCOMES,
-        ),
+        PolicyField(f"{prefix}outcome", ("outcome",), "Deals in it", outcome.value, choices=_OUTCOMES),
         PolicyField(
             f"{prefix}clock", ("clock",), "Ages are measured on", (stage.clock if stage else "") or "", choices=clocks
         ),
@@ -169,7 +163,7 @@ def _rules(pipeline: Pipeline, path: tuple[str, str]) -> SheetSection:
     stages = {one.id: one.name or one.id for one in pipeline.stages if one.outcome is StageOutcome.OPEN}
     groups = [
         FieldGroup(
-            wording.of(rule.kind).label,
+            _rule_title(rule, stages),
             list(_rule(f"rules.{number}.", rule, stages)),
             number,
             f"rules.{number}.remove",
@@ -179,6 +173,12 @@ def _rules(pipeline: Pipeline, path: tuple[str, str]) -> SheetSection:
     ]
     new = FieldGroup("Add a rule", _new_rule(stages), None)
     return SheetSection("Rules on charts", (*path, "rules"), [*groups, new], is_list=True, entries=len(pipeline.rules))
+
+
+def _rule_title(rule: MeasureRule, stages: Mapping[str, str]) -> str:
+    """`lasting shifts: Demo`"""
+    stage = getattr(rule, "stage", None)
+    return wording.of(rule.kind).label + (f": {stages[stage]}" if stage else "")
 
 
 def _rule(prefix: str, rule: MeasureRule, stages: Mapping[str, str]) -> Iterator[PolicyField]:
@@ -198,6 +198,13 @@ def _new_rule(stages: Mapping[str, str]) -> Sequence[PolicyField]:
     return [
         PolicyField("rules.new.kind", ("kind",), "Kind", "", choices=kinds),
         PolicyField("rules.new.stage", ("stage",), "Stage", "", choices={**_ALL, **stages}),
-        PolicyField("rules.new.measure", ("measure",), "Measure, of a shift", "", choices={**_AS_USUAL, **_MEASURES}),
+        PolicyField(
+            "rules.new.measure",
+            ("measure",),
+            "Measure",
+            "",
+            "of lasting shifts only",
+            choices={**_AS_USUAL, **_MEASURES},
+        ),
         PolicyField("rules.new.mode", ("mode",), "The rule", Mode.ACTIVE.value, choices=MODES),
     ]

@@ -24,7 +24,7 @@ class SheetAnswer:
 
 
 NOT_SENT = SheetAnswer()
-_NOTHING = "Nothing is changed."
+_NOTHING, _EMPTY = "Nothing is changed.", "Write something here."
 
 
 def typed_values(sheet: PolicySheet, sent: Mapping[str, object]) -> dict[str, str]:
@@ -34,15 +34,13 @@ def typed_values(sheet: PolicySheet, sent: Mapping[str, object]) -> dict[str, st
 
 
 def changed_text(before: str, sheet: PolicySheet, typed: Mapping[str, str]) -> str | SheetAnswer:
-    """The policy with what was typed, or all that is wrong with it, in the order of the fields."""
+    """The policy with what was typed, or all that is wrong with it."""
     faults = dict(_faults(sheet, typed))
     found = _text(before, sheet, {**typed, **_undone(sheet, faults)})
     if not faults:
         return found
     more = found if isinstance(found, SheetAnswer) else NOT_SENT
-    both = {**more.faults, **faults}
-    others = [one for one in more.others if one != _NOTHING]
-    return SheetAnswer(typed, {name: both[name] for name in sheet.names() if name in both}, others)
+    return SheetAnswer(typed, {**more.faults, **faults}, [one for one in more.others if one != _NOTHING])
 
 
 def _undone(sheet: PolicySheet, faults: Mapping[str, str]) -> dict[str, str]:
@@ -69,22 +67,24 @@ def _text(before: str, sheet: PolicySheet, typed: Mapping[str, str]) -> str | Sh
 
 def _faults(sheet: PolicySheet, typed: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """What is wrong whatever the policy says."""
-    for one in sheet.fields():
-        value = typed[one.name]
-        if value == one.written:
-            continue
-        if one.is_needed and not value:
-            yield one.name, "Write something here."
-        elif one.choices and value not in one.choices:
-            yield one.name, "Choose one of the list."
-        elif len(value) > one.longest:
-            yield one.name, f"Write {one.longest} letters at most."
     for section in sheet.sections:
+        for group in section.groups:
+            for one in () if _is_removed(group, typed) else group.fields:
+                if typed[one.name] != one.written and (fault := _fault(one, typed[one.name])):
+                    yield one.name, fault
         name, taken = section.named_by, {str(group.key) for group in section.groups}
         if name and typed[name] in taken:
             yield name, f"There is {typed[name]} already; choose another name."
         elif name and not typed[name] and any(_is_new(group, typed) for group in section.groups):
-            yield name, "Write something here."
+            yield name, _EMPTY
+
+
+def _fault(one: PolicyField, value: str) -> str | None:
+    if one.is_needed and not value:
+        return _EMPTY
+    if one.choices and value not in one.choices:
+        return "Choose one of the list."
+    return f"Write {one.longest} letters at most." if len(value) > one.longest else None
 
 
 def _is_new(group: FieldGroup, typed: Mapping[str, str]) -> bool:
