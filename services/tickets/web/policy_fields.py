@@ -9,12 +9,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from services.tickets.access.roles import Role, current_visitor
-from services.tickets.policy_form.pipeline_sheet import pipeline_sheet
-from services.tickets.policy_form.shared_sheet import ADDRESS, shared_sheet
-from services.tickets.policy_form.sheet import PolicySheet
-from services.tickets.policy_form.typed_sheet import NOT_SENT, SheetAnswer, changed_text, typed_values
 from services.tickets.web import forms
 from services.tickets.web.page_context import PageContext
+from services.tickets.web.policy_form.pipeline_sheet import pipeline_sheet
+from services.tickets.web.policy_form.shared_sheet import ADDRESS, shared_sheet
+from services.tickets.web.policy_form.sheet import PolicySheet
+from services.tickets.web.policy_form.typed_sheet import NOT_SENT, SheetAnswer, changed_text, typed_values
 from services.tickets.web.policy_page import PolicyForm, PolicyPages
 from shared.contracts.policies import PolicyVersionData
 from shared.policy import parse

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from services.tickets.policy_form.pipeline_sheet import pipeline_sheet
-from services.tickets.policy_form.shared_sheet import shared_sheet
-from services.tickets.policy_form.sheet import PolicySheet
-from services.tickets.policy_form.typed_sheet import SheetAnswer, changed_text, typed_values
+from services.tickets.web.policy_form.pipeline_sheet import pipeline_sheet
+from services.tickets.web.policy_form.shared_sheet import shared_sheet
+from services.tickets.web.policy_form.sheet import PolicySheet
+from services.tickets.web.policy_form.typed_sheet import SheetAnswer, changed_text, typed_values
 from shared.policy import Policy, parse
 
 TEXT = """\

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
-from services.tickets.policy_form.sheet import FieldGroup, PolicyField, PolicySheet, SheetSection
+from services.tickets.web.policy_form.sheet import FieldGroup, PolicyField, PolicySheet, SheetSection
 from shared import wording
 from shared.contracts.measures import Column
 from shared.contracts.notices import CHOICES

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.tickets.domain.typed import storable, trimmed
-from services.tickets.policy_form.sheet import FieldGroup, PolicyField, PolicySheet, SheetSection
+from services.tickets.web.policy_form.sheet import FieldGroup, PolicyField, PolicySheet, SheetSection
 from services.tickets.web.policy_view import fault_texts
 from shared.policy import PolicyError
 from shared.policy.edit import PolicyNotEditable, edited_policy

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.tickets.policy_form.pipeline_sheet import MODES
-from services.tickets.policy_form.sheet import FieldGroup, PolicyField, PolicySheet, SheetSection
+from services.tickets.web.policy_form.pipeline_sheet import MODES
+from services.tickets.web.policy_form.sheet import FieldGroup, PolicyField, PolicySheet, SheetSection
 from shared.policy import ClockPolicy, Policy, SilenceRule
 from shared.policy.numbers import decimal
 
