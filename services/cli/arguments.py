@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-PolicyOption = Annotated[Path, typer.Option("--policy", "-p", help="Policy file.", envvar="ANDON_POLICY")]
 SourceOption = Annotated[str, typer.Option(help="Name of the source in the sources file.")]
 SeedOption = Annotated[int, typer.Option(help="Seed of the simulated company: the same seed, the same deals.")]
 

@@ -32,8 +32,11 @@ def show(form: OutputForm) -> None:
 
 
 def test(name: str) -> HookAnswer:
-    """Send a test. Raises HookRefused."""
-    return asyncio.run(operate.test(NotifierSettings.from_environment(), name))
+    """Send a test. Raises HookRefused, ServersUnusable."""
+    settings = NotifierSettings.from_environment()
+    if not settings.is_policy_a_file:
+        check_servers(schemas=("notices",))
+    return asyncio.run(operate.test(settings, name))
 
 
 def show_dead(name: str | None, form: OutputForm) -> None:

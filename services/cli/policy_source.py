@@ -5,23 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from services.cli.servers import check_servers
-from shared.policy import Policy, load
-from shared.postgres.pool import open_pool
+from shared.policy import Policy
 from shared.runtime.settings import ServiceSettings
-from shared.stream import policies
+from shared.stream.policies import policy_of_command
 
 
 def policy_to_use(settings: ServiceSettings, schema: str) -> Policy:
     """The policy; `schema`: of the service whose copy of the versions is read. Raises PolicyError, ServersUnusable."""
-    if settings.is_policy_a_file:
-        return load(settings.policy)
-    check_servers(schemas=(schema,))
-    return asyncio.run(_in_force(settings, schema))
-
-
-async def _in_force(settings: ServiceSettings, schema: str) -> Policy:
-    pool = await open_pool(settings.dsn, schema)
-    try:
-        return (await policies.policy_in_force(settings, pool)).policy
-    finally:
-        await pool.close()
+    if not settings.is_policy_a_file:
+        check_servers(schemas=(schema,))
+    return asyncio.run(policy_of_command(settings, schema))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from services.cli.console import OutputForm, aligned, message, print_json, print_line
+from services.cli.policy_source import policy_to_use
 from services.cli.servers import check_servers
 from services.cli.stage_file import read
 from services.detector import control
@@ -47,12 +48,13 @@ async def _publish(settings: ServiceSettings, messages: list[OutgoingMessage]) -
         await publisher.stop()
 
 
-def show(policy_file: Path, source: str | None, form: OutputForm) -> None:
+def show(policy_file: Path | None, source: str | None, form: OutputForm) -> None:
     """Print the stages of one source, or of all, with a hint for those that the policy does not watch.
 
-    Raises PolicyError, and ValueError for a source that is not known.
+    `policy_file`: None for the policy in force. Raises PolicyError, and ValueError for a source that is not known.
     """
-    settings, policy = IntakeSettings.from_environment(), load(policy_file)
+    settings = IntakeSettings.from_environment()
+    policy = policy_to_use(settings, "flow") if policy_file is None else load(policy_file)
     check_servers(schemas=("flow",))
     rows = asyncio.run(control.list_stages(settings, policy))
     if source is not None:

@@ -32,6 +32,7 @@ from shared.connectors.config import NAME
 from shared.policy import Policy
 from shared.policy import load as load_policy
 from shared.runtime.yaml_file import KeyPath, dotted
+from shared.stream.policies import policy_of_command
 
 SAMPLE_ROWS = 10_000
 PREVIEW_ROWS = 5
@@ -107,7 +108,7 @@ class ImportWizard:
         """Run after `check_arguments`."""
         options = self._options
         settings = DetectorSettings.from_environment()
-        policy = load_policy(settings.policy) if settings.policy.exists() else None
+        policy = self._policy(settings)
         mapping = self._mapping(policy)
         table = self._open(mapping)
         folder = options.folder or options.file.resolve().parent
@@ -119,6 +120,12 @@ class ImportWizard:
         self._sum_up(job)
         rejected = job.rejected_rows if job.journal.bad else None
         return ImportResult(options.file, options.source, options.dry_run, mapping, job.journal, rejected)
+
+    def _policy(self, settings: DetectorSettings) -> Policy | None:
+        """The policy in force, if there is one. A dry run needs no server: it reads the file."""
+        if settings.is_policy_a_file or self._options.dry_run:
+            return load_policy(settings.policy) if settings.policy.exists() else None
+        return asyncio.run(policy_of_command(settings, "flow"))
 
     def _mapping(self, policy: Policy | None) -> Mapping:
         """The mapping from its file, or from the proposal and answers; shown with the first rows."""

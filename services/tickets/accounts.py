@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +16,8 @@ from services.tickets.access.tokens import StoredToken, TokenWish
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import accounts, api_tokens, audit, personal, sessions
 from services.tickets.store.accounts import Account
-from shared.postgres.pool import Connection, Executor, open_pool
+from shared.postgres.command import one_transaction
+from shared.postgres.pool import Connection, Executor
 from shared.runtime.clock import SystemClock
 
 
@@ -41,7 +41,7 @@ async def add(settings: TicketsSettings, email: str, name: str, role: Role) -> P
         check_name(name)
     except UnusableName as error:
         raise AccountRefused(str(error)) from None
-    async with _transaction(settings) as connection:
+    async with one_transaction(settings.dsn, "tickets") as connection:
         number = await accounts.add(connection, email, name, role, now)
         if number is None:
             raise AccountRefused(f"{email} has an account already; see andon user list")
@@ -51,7 +51,7 @@ async def add(settings: TicketsSettings, email: str, name: str, role: Role) -> P
 
 async def reset(settings: TicketsSettings, email: str) -> PasswordLink:
     """Let somebody choose a new password. Raises AccountRefused. The old one works until then."""
-    async with _transaction(settings) as connection:
+    async with one_transaction(settings.dsn, "tickets") as connection:
         found = await accounts.by_mail(connection, email)
         if found is None:
             raise unknown(email)
@@ -60,20 +60,20 @@ async def reset(settings: TicketsSettings, email: str) -> PasswordLink:
 
 async def first(settings: TicketsSettings) -> PasswordLink:
     """The link for the first admin. Raises AccountRefused where there are accounts."""
-    async with _transaction(settings) as connection:
+    async with one_transaction(settings.dsn, "tickets") as connection:
         if await accounts.is_any(connection):
             raise AccountRefused("there are accounts already; make another with andon user add MAIL --role admin")
         return await _link(connection, settings, None, SystemClock().now())
 
 
 async def list_all(settings: TicketsSettings) -> Sequence[Account]:
-    async with _transaction(settings) as connection:
+    async with one_transaction(settings.dsn, "tickets") as connection:
         return await accounts.all_accounts(connection)
 
 
 async def set_role(settings: TicketsSettings, email: str, role: Role) -> None:
     """Raises AccountRefused."""
-    async with _transaction(settings) as connection:
+    async with one_transaction(settings.dsn, "tickets") as connection:
         number = await accounts.set_role(connection, email, role)
         if number is None:
             raise unknown(email)
@@ -82,7 +82,7 @@ async def set_role(settings: TicketsSettings, email: str, role: Role) -> None:
 
 async def disable(settings: TicketsSettings, email: str) -> None:
     """Sign somebody out everywhere, for good. Raises AccountRefused."""
-    async with _transaction(settings) as connection:
+    async with one_transaction(settings.dsn, "tickets") as connection:
         number = await accounts.disable(connection, email, SystemClock().now())
         if number is None:
             raise unknown(email)
@@ -92,7 +92,7 @@ async def disable(settings: TicketsSettings, email: str) -> None:
 
 async def enable(settings: TicketsSettings, email: str) -> None:
     """Let somebody who was disabled sign in again. Raises AccountRefused."""
-    async with _transaction(settings) as connection:
+    async with one_transaction(settings.dsn, "tickets") as connection:
         number = await accounts.enable(connection, email)
         if number is None:
             raise unknown(email)
@@ -101,7 +101,7 @@ async def enable(settings: TicketsSettings, email: str) -> None:
 
 async def add_token(settings: TicketsSettings, email: str, wish: TokenWish) -> str:
     """Make an API token for an account, and return it: it is kept nowhere. Raises AccountRefused, TokenRefused."""
-    async with _transaction(settings) as connection:
+    async with one_transaction(settings.dsn, "tickets") as connection:
         found = await accounts.by_mail(connection, email)
         if found is None:
             raise unknown(email)
@@ -110,13 +110,13 @@ async def add_token(settings: TicketsSettings, email: str, wish: TokenWish) -> s
 
 async def tokens(settings: TicketsSettings) -> Sequence[StoredToken]:
     """The tokens of all accounts that have not expired."""
-    async with _transaction(settings) as connection:
+    async with one_transaction(settings.dsn, "tickets") as connection:
         return await api_tokens.valid(connection, SystemClock().now())
 
 
 async def revoke_token(settings: TicketsSettings, number: int) -> None:
     """Raises AccountRefused."""
-    async with _transaction(settings) as connection:
+    async with one_transaction(settings.dsn, "tickets") as connection:
         if not await api_tokens.revoke(connection, number, SystemClock().now(), None):
             raise AccountRefused(f"there is no token {number}; see andon user token list")
 
@@ -126,7 +126,7 @@ async def export(settings: TicketsSettings, email: str) -> Mapping[str, Any]:
 
     `account`: None where there is none. `answers`: of mail servers, as tickets show them, that name the address.
     """
-    async with _transaction(settings) as connection:
+    async with one_transaction(settings.dsn, "tickets") as connection:
         found: dict[str, Any] = {"account": None, "answers": await personal.answers(connection, email)}
         account = await personal.account(connection, email)
         if account is None:
@@ -142,7 +142,7 @@ async def forget(settings: TicketsSettings, email: str) -> bool:
 
     What it did to tickets stays, by nobody. False: there is nothing.
     """
-    async with _transaction(settings) as connection:
+    async with one_transaction(settings.dsn, "tickets") as connection:
         had_answers = await personal.forget_answers(connection, email)
         number = await personal.forget(connection, email)
         if number is not None:
@@ -152,7 +152,7 @@ async def forget(settings: TicketsSettings, email: str) -> bool:
 
 async def audit_rows(settings: TicketsSettings) -> list[AuditRow]:
     """The whole audit log."""
-    async with _transaction(settings) as connection:
+    async with one_transaction(settings.dsn, "tickets") as connection:
         return [row async for row in audit.rows(connection)]
 
 
@@ -171,13 +171,3 @@ async def _link(executor: Executor, settings: TicketsSettings, account: int | No
 def unknown(email: str) -> AccountRefused:
     """There is nobody with this mail address."""
     return AccountRefused(f"{email} has no account; see andon user list")
-
-
-@asynccontextmanager
-async def _transaction(settings: TicketsSettings) -> AsyncIterator[Connection]:
-    pool = await open_pool(settings.dsn, "tickets", max_size=1)
-    try:
-        async with pool.acquire() as connection, connection.transaction():
-            yield connection
-    finally:
-        await pool.close()

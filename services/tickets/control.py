@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.tickets.cord.mail_address import CordAddress
@@ -12,7 +11,7 @@ from services.tickets.settings import TicketsSettings
 from services.tickets.store import cord_links
 from services.tickets.store.cord_links import CordLink
 from shared.policy import Policy
-from shared.postgres.pool import Pool, open_pool
+from shared.postgres.command import one_connection
 from shared.runtime.clock import SystemClock
 
 
@@ -34,7 +33,7 @@ async def new_link(settings: TicketsSettings, policy: Policy, pipeline: str, sta
     if not policy.has_cord(pipeline, stage):
         raise LinkRefused(_no_cord(policy, pipeline, stage))
     token, now = new_token(), SystemClock().now()
-    async with _pool(settings) as pool:
+    async with one_connection(settings.dsn, "tickets") as pool:
         number = await cord_links.add(pool, token, pipeline, stage, now)
     mail = CordAddress(settings.cord_mail).of(token) if settings.cord_mail else None
     return NewLink(number, f"{settings.cord_address}/cord/{token}", mail)
@@ -42,20 +41,20 @@ async def new_link(settings: TicketsSettings, policy: Policy, pipeline: str, sta
 
 async def is_in_force(settings: TicketsSettings, token: str) -> bool:
     """Whether a token is that of a link that was not revoked."""
-    async with _pool(settings) as pool:
+    async with one_connection(settings.dsn, "tickets") as pool:
         found = await cord_links.find(pool, token)
     return found is not None and found.revoked_at is None
 
 
 async def list_links(settings: TicketsSettings) -> Sequence[CordLink]:
     """All links, the revoked ones too."""
-    async with _pool(settings) as pool:
+    async with one_connection(settings.dsn, "tickets") as pool:
         return await cord_links.all_links(pool)
 
 
 async def revoke_link(settings: TicketsSettings, number: int) -> CordLink:
     """Let a link pull nothing from now on. Receipts stay. Raises LinkRefused."""
-    async with _pool(settings) as pool:
+    async with one_connection(settings.dsn, "tickets") as pool:
         found = await cord_links.get(pool, number)
         if found is None:
             raise LinkRefused(f"there is no link {number}; see andon cord links list")
@@ -74,12 +73,3 @@ def _no_cord(policy: Policy, pipeline: str, stage: str) -> str:
     if stage not in known.open_stages:
         return f"STAGE {stage!r} is a closing one, where nobody works; use one of {', '.join(known.open_stages)}"
     return f"the policy gives stage {stage!r} no cord; write cord: true there, or for the whole pipeline"
-
-
-@asynccontextmanager
-async def _pool(settings: TicketsSettings) -> AsyncIterator[Pool]:
-    pool = await open_pool(settings.dsn, "tickets", max_size=1)
-    try:
-        yield pool
-    finally:
-        await pool.close()

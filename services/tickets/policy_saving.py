@@ -47,6 +47,13 @@ class CheckedPolicy(NamedTuple):
     after: Policy
     changed: PolicyDifference
 
+    @property
+    def affected(self) -> tuple[str, ...]:
+        """The pipelines that change, or whose stays do: with the time zone or a clock that they share."""
+        before, after = self.before, self.after
+        others = (name for name in before.pipelines if before.stays(name) != after.stays(name))
+        return tuple(dict.fromkeys([*self.changed.pipelines, *others]))
+
 
 def difference(before: Policy, after: Policy) -> PolicyDifference:
     """What differs. The order of pipelines counts: mails about a source go to the first."""

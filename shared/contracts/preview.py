@@ -17,7 +17,7 @@ PATH = "/preview"
 
 
 class PreviewRequest(Message):
-    """`policy`: the whole policy file with other rules; its stages and clocks are those in force."""
+    """`policy`: the whole policy file with other rules, stages or clocks."""
 
     pipeline: Name
     policy: Words = Field(max_length=1_000_000)

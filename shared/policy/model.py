@@ -312,6 +312,12 @@ class Policy(Part):
         named = {rule.source: rule for rule in self.silence}
         return named.get(source) or named.get(None)
 
+    def stays(self, pipeline: str) -> tuple[object, ...]:
+        """What decides which deals are in its stages when, and how old: the same for policies with the same."""
+        found = self.pipelines[pipeline]
+        stages = [(one.id, one.outcome, self.clocks.get(found.clock_of(one.id))) for one in found.stages]
+        return self.timezone, stages
+
     def day_seconds(self, pipeline: str, stage: str) -> int:
         """Length of a day on the stage's clock."""
         name = self.pipelines[pipeline].clock_of(stage)

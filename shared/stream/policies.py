@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from shared.contracts.policies import PolicyVersionData
-from shared.policy import Policy, parse
+from shared.policy import Policy, load, parse
+from shared.postgres.command import one_connection
 from shared.postgres.pool import TRANSIENT, Executor, Pool, Record
 from shared.runtime.log import logger
 from shared.runtime.retry import retry_forever
@@ -71,6 +72,17 @@ async def policy_in_force(settings: ServiceSettings, pool: Pool) -> PolicyInForc
         with attempt:
             found = None if settings.is_policy_a_file else _version(await pool.fetchrow(_IN_FORCE))
     return file_policy(settings) if found is None else PolicyInForce(found.version, found.text)
+
+
+async def policy_of_command(settings: ServiceSettings, schema: str) -> Policy:
+    """The policy that a command works by: the file, or the version in force where people edit it in the browser.
+
+    `schema`: of the service whose copy of the versions is read. Raises PolicyError.
+    """
+    if settings.is_policy_a_file:
+        return load(settings.policy)
+    async with one_connection(settings.dsn, schema) as pool:
+        return (await policy_in_force(settings, pool)).policy
 
 
 def file_policy(settings: ServiceSettings) -> PolicyInForce:

@@ -17,6 +17,7 @@ from shared.contracts.topics import MEASURES, NOTICES, NOW, PROBLEMS
 from shared.flow.statistics.columns import Chart
 from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
+from shared.runtime.read_links import PATH, ReadLinks, ticket_mark
 from tests.support.problems import event
 from tests.support.waiting import eventually
 from tests.support.week_messages import NEW_CLOSED, quiet, week_events, week_problem
@@ -53,6 +54,8 @@ pipelines:
     rules:
       - {kind: wip-high, stage: 'a"b', max: 1}
 """
+# Signs the links that open a ticket for reading.
+LINK_KEY = "k" * 32
 LIMITS = {"aging": ("21d", 5), "stalled": ("14d", 3), "wip-high": (None, 25), "wip-low": (None, 4)}
 MEASURE = {
     "aging": Measure.OVER_AGE,
@@ -187,6 +190,14 @@ class Company:
         self.url = url
         self.numbers: dict[str, int] = {}
         self._kafka = self._prefix = ""
+
+    async def read_address(self, key: str) -> str:
+        """Of the page that the link of a mail opens."""
+        number = self.numbers[key]
+        async with httpx.AsyncClient(base_url=self.url) as client:
+            opened_at = (await client.get(f"/api/v1/tickets/{number}")).json()["opened_at"]
+        mark = ticket_mark(key, datetime.fromisoformat(opened_at))
+        return f"{self.url}{PATH}{ReadLinks((LINK_KEY.encode(),)).token(number, mark, datetime.now(UTC))}"
 
     async def tell_now(self, kind: str, pipeline: str, stage: str, count: int) -> None:
         """Publish how many deals a rule of a stage counts now, as the detector does."""

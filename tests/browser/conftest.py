@@ -38,7 +38,7 @@ from shared.contracts.tickets import StudyFacts, TicketState
 from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from shared.policy import parse
-from tests.browser.company import POLICY, Company
+from tests.browser.company import LINK_KEY, POLICY, Company
 from tests.support.chromium import MISSING, chromium, is_installed
 from tests.support.databases import migrated_database
 from tests.support.plan_facts import plan_facts
@@ -92,7 +92,7 @@ async def company(
 @asynccontextmanager
 async def seeded_company(kafka: str, postgres: str, folder: Path) -> AsyncIterator[Company]:
     pages = Pages(kafka, postgres, folder)
-    process = await pages.start()
+    process = await pages.start({"ANDON_LINK_KEYS": LINK_KEY, "ANDON_TICKETS_ISSUE_HOSTS": "shop.atlassian.net"})
     found = Company(process.url)
     await found.seed(kafka, pages.prefix)
     try:

@@ -63,6 +63,14 @@ async def test_tab_reaches_every_control_in_order(company: Company, page: Page, 
     assert len(controls) > 5
 
 
+async def test_tab_reaches_all_of_a_ticket_that_is_only_read(company: Company, page: Page) -> None:
+    await page.goto(await company.read_address("aging/new/proposal"))
+    controls = await page.evaluate(CONTROLS)
+
+    assert await walk(page) == controls
+    assert await page.get_by_role("link", name="Sign in to work on it").get_attribute("data-walk")
+
+
 async def test_the_first_stop_leads_to_the_content(company: Company, page: Page) -> None:
     await page.goto(company.url)
     await page.keyboard.press("Tab")

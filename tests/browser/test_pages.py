@@ -126,16 +126,32 @@ async def test_tickets_of_every_kind_and_state_keep_wcag(company: Company, page:
 
 
 @pytest.mark.parametrize(
-    ("form", "typed"), [("snooze", {"until": "1999-12-31"}), ("close", {"reason": "Because"}), ("close", {})]
+    ("form", "typed"),
+    [
+        ("snooze", {"until": "1999-12-31"}),
+        ("close", {"reason": "Because"}),
+        ("close", {}),
+        ("link", {"issue": "https://other.example/browse/SALES-1"}),
+    ],
 )
 async def test_forms_with_errors_keep_wcag(company: Company, page: Page, form: str, typed: dict[str, str]) -> None:
     await page.goto(f"{company.url}/tickets/{company.numbers['stalled/new/negotiation']}")
+    await unfold(page)
     await send(page, form, typed)
 
     assert (
         await page.title() == "Error: Deals stand still in Negotiation · Ticket " + page.url.split("/")[4] + " · Andon"
     )
     assert await violations(page) == []
+
+
+async def test_a_ticket_that_is_only_read_keeps_wcag(company: Company, page: Page) -> None:
+    await page.goto(await company.read_address("aging/new/proposal"))
+    assert await page.get_by_role("link", name="Sign in to work on it").is_visible()
+    await unfold(page)
+
+    assert await violations(page) == []
+    assert await page.evaluate(SMALL) == [], "letters of a chart are too small on a phone"
 
 
 async def unfold(page: Page) -> None:

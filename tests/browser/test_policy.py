@@ -9,9 +9,12 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import Pages
+from tests.browser.test_keyboard import CONTROLS, walk
 from tests.browser.test_pages import violations
 
 FIELD = "wip-high.demo.max"
+# The second has texts of markup.
+FIELDS = ("/policy/pipelines/new", "/policy/pipelines/odd")
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +77,37 @@ async def test_an_owner_changes_a_limit_and_goes_back_without_scripts(browser: B
     assert "it was right" in rows[0]
 
 
+@pytest.mark.parametrize("width", [1280, 360])
+async def test_fields_are_changed_by_keyboard_and_without_scripts(browser: Browser, managed: str, width: int) -> None:
+    context = await browser.new_context(java_script_enabled=False, viewport={"width": width, "height": 800})
+    page = await context.new_page()
+    await page.goto(managed + FIELDS[0])
+    controls = await page.evaluate(CONTROLS)
+
+    assert await walk(page) == controls
+    stage = page.get_by_role("group", name="Demo")
+    await stage.get_by_label("Place", exact=True).press("ArrowUp")
+    await stage.get_by_label("Remove it").press("Space")
+    assert await stage.get_by_label("Remove it").is_checked()
+    await stage.get_by_label("Remove it").press("Space")
+    await stage.get_by_label("Name on pages").press("Enter")
+
+    await expect(page.locator("h1")).to_have_text("What this changes")
+    lines = await page.locator(".diff .removed code").all_inner_texts()
+    await context.close()
+    assert [line.strip() for line in lines] == ["- {id: demo, name: Demo}"]
+
+
 async def test_the_pages_of_the_policy_keep_wcag(browser: Browser, managed: str) -> None:
     context = await browser.new_context()
     page = await context.new_page()
     found = dict[str, list[str]]()
-    for path in ("/policy", "/policy/versions/1", "/policy/pipelines/new", "/policy/text"):
+    for path in ("/policy", "/policy/versions/1", "/policy/shared", *FIELDS, "/policy/text"):
         await page.goto(managed + path)
         found[path] = await violations(page)
-    await page.goto(f"{managed}/policy/pipelines/new")
+    await page.goto(managed + FIELDS[0])
     await page.fill('[name="owner.mail"]', "nobody")
+    await page.fill('[name="stages.0.id"]', "")
     await page.click("#show")
     await expect(page.get_by_role("alert")).to_contain_text("not a mail address", ignore_case=True)
     found["fields"] = await violations(page)

@@ -17,6 +17,7 @@ from services.notifier.store import addresses
 from services.notifier.web.pages import PreferencePages
 from shared.policy import parse
 from shared.postgres.pool import open_pool
+from tests.browser.test_keyboard import CONTROLS, walk
 from tests.browser.test_pages import page, violations  # noqa: F401 (fixture)
 from tests.support.notice_rig import LINKS, NoticeRig
 from tests.support.problems import POLICY
@@ -72,6 +73,8 @@ async def test_pages_keep_wcag_and_hostile_names_stay_text(rig: NoticeRig, url: 
     for path in (f"/mail/addresses/{LINKS.operator_token(rig.clock.now())}", "/mail/none"):
         await page.goto(url + path)
         assert await violations(page) == [], path
+        controls = await page.evaluate(CONTROLS)
+        assert await walk(page) == controls, path
     assert await page.evaluate("window.owned") is None
 
 

@@ -15,6 +15,7 @@ from services.tickets.store import accounts
 from shared.postgres.pool import open_pool
 from tests.browser.company import HOSTILE, Company
 from tests.browser.conftest import Pages
+from tests.browser.test_keyboard import CONTROLS, walk
 from tests.browser.test_pages import violations
 from tests.support.signed_in import PASSWORD, hashed
 
@@ -89,6 +90,15 @@ async def test_a_refused_sign_in_and_the_account_keep_wcag(guarded: Company, pag
     await page.goto(f"{guarded.url}/account")
     assert await violations(page) == []
     await keep_picture(page, "account")
+
+
+async def test_tab_reaches_every_control_of_the_account(guarded: Company, page: Page) -> None:
+    await sign_in(page, guarded.url)
+    await page.goto(f"{guarded.url}/account")
+    controls = await page.evaluate(CONTROLS)
+
+    assert await walk(page) == controls
+    assert len(controls) > 10
 
 
 async def test_markup_in_names_reasons_deals_and_stages_is_shown_and_never_executed(

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from services.cli.arguments import PolicyOption
 from services.cli.console import FormatOption, OutputForm, counted, fail, message
 
 app = typer.Typer(no_args_is_help=True, help="Name the stages of CRMs, and see where the policy has them.")
@@ -33,7 +32,7 @@ def import_(
 @app.command("list")
 def list_(
     source: Annotated[str | None, typer.Option(help="Only this source.")] = None,
-    policy: PolicyOption = Path("policy.yaml"),
+    policy: Annotated[Path | None, typer.Option("--policy", "-p", help="Policy file. Default: that in force.")] = None,
     form: FormatOption = OutputForm.TEXT,
 ) -> None:
     """List every known stage, whether the policy watches it, and how to change that."""

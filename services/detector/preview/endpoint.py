@@ -14,7 +14,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.detector.preview.past import NoPast, PastReader, PipelinePast
-from services.detector.preview.runs import answer, try_rules
+from services.detector.preview.refolded import MOST_EVENTS, LongHistory, refolded
+from services.detector.preview.runs import PolicyPast, answer, try_rules
 from services.detector.store import past as past_store
 from services.detector.store.fingerprint import OtherPolicyError
 from shared.contracts.envelope import Message
@@ -28,6 +29,10 @@ _log = logger(__name__)
 # How old the numbers of an answer may be.
 KEPT_SECONDS = 300.0
 _LARGEST = 4_000_000
+_TOO_LONG = (
+    f"other stages, clocks or another time zone need all events again, and there are more than {MOST_EVENTS:,}: try the"
+    " policy on a file of events with andon what-if"
+)
 
 
 class PreviewRefused(Exception):
@@ -58,6 +63,8 @@ class PreviewEndpoint:
                 return _json(200, await self._answer(asked.pipeline, policy))
         except PreviewRefused as refused:
             return _json(refused.status, PreviewRefusal(reasons=refused.reasons))
+        except LongHistory:
+            return _json(409, PreviewRefusal(reasons=(_TOO_LONG,)))
         except NoPast as error:
             return _json(503, PreviewRefusal(reasons=(str(error),)))
         except OtherPolicyError as error:
@@ -67,22 +74,24 @@ class PreviewEndpoint:
             return _json(503, PreviewRefusal(reasons=("the database does not answer just now; try again in a minute",)))
 
     def _check(self, pipeline: str, policy: Policy) -> None:
-        """Visits stand under the stages in force, and ages under its clocks."""
-        own = self._ruleset.policy
-        if pipeline not in own.pipelines:
+        if pipeline not in self._ruleset.policy.pipelines:
             raise PreviewRefused(404, f"the policy in force has no pipeline {pipeline!r}; ask for one that it has")
-        same = (own.timezone, own.clocks, own.pipelines[pipeline].stages, own.pipelines[pipeline].clock)
-        found = policy.pipelines.get(pipeline)
-        if found is None or (policy.timezone, policy.clocks, found.stages, found.clock) != same:
-            raise PreviewRefused(
-                409, f"stages, clocks or time zone of {pipeline!r} are not those in force; change rules only"
-            )
+        if pipeline not in policy.pipelines:
+            raise PreviewRefused(409, f"the other policy has no pipeline {pipeline!r}; ask for one that both have")
 
     async def _answer(self, pipeline: str, policy: Policy) -> PreviewAnswer:
-        past = await self._past(pipeline)
-        tried = await try_rules(self._reader, past, self._ruleset, Ruleset(policy))
+        past, other = await self._past(pipeline), Ruleset(policy)
+        tried = await try_rules(
+            self._reader, PolicyPast(self._ruleset, past), PolicyPast(other, await self._past_under(other, past))
+        )
         deals = set[str]().union(*(one.deals_shown() for one in tried))
         return answer(past, tried, await past_store.labels(self._pool, deals))
+
+    async def _past_under(self, other: Ruleset, past: PipelinePast) -> PipelinePast:
+        """The same, where stays and their ages are the same: they are stored under the policy in force."""
+        if other.policy.stays(past.pipeline) == self._ruleset.policy.stays(past.pipeline):
+            return past
+        return await refolded(self._pool, past, other)
 
     async def _past(self, pipeline: str) -> PipelinePast:
         if self._kept is not None:

@@ -28,9 +28,7 @@ from shared.stream import relocks
 _DEALS_AT_ONCE = 1000
 # Rules that were tried on one past.
 _MOST_RUNS = 200
-
-
-_SNAPSHOT: Any = {"isolation": "repeatable_read", "readonly": True}
+SNAPSHOT: Any = {"isolation": "repeatable_read", "readonly": True}
 
 
 class NoPast(Exception):
@@ -85,7 +83,7 @@ class PastReader:
     async def read(self, pipeline: str) -> PipelinePast:
         """All visits of the pipeline's open stages. Raises NoPast."""
         stages = self._ruleset.policy.pipelines[pipeline].open_stages
-        async with self._pool.acquire() as connection, connection.transaction(**_SNAPSHOT):
+        async with self._pool.acquire() as connection, connection.transaction(**SNAPSHOT):
             reach = await _reach(connection)
             known = await past.visits(connection, pipeline, stages, reach.as_of)
             withdrawn = {one: await learning.withdrawn(connection, (pipeline, one), BEGINNING) for one in stages}
@@ -98,14 +96,14 @@ class PastReader:
 
     async def read_full(self, known: PipelinePast, stages: Collection[str]) -> None:
         """Add the progress and planned steps of these stages, from the events of their deals."""
-        async with self._pool.acquire() as connection, connection.transaction(**_SNAPSHOT):
+        async with self._pool.acquire() as connection, connection.transaction(**SNAPSHOT):
             resolver = await self._stage_maps.refresh(connection)
             for stage in stages:
                 known.full[stage] = await self._full(connection, known, stage, resolver)
 
     async def read_charts(self, known: PipelinePast, charts: Collection[Chart]) -> None:
         """Add the weekly values of these charts, and their relocks."""
-        async with self._pool.acquire() as connection, connection.transaction(**_SNAPSHOT):
+        async with self._pool.acquire() as connection, connection.transaction(**SNAPSHOT):
             known.charts |= await past.chart_values(connection, charts, known.weeks, known.as_of)
             locks = await relocks.load(connection, [chart.name for chart in charts])
             known.relocks += [Relock.of(data) for data in locks]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Set
+from typing import NamedTuple
 
 from services.detector.preview.past import PastReader, PipelinePast
 from services.detector.store.past import DealLabel
@@ -45,26 +46,39 @@ _BEFORE, _AFTER = 0, 1
 TriedRule = Rule | LearnedRule | WatchedChart | TriedBottleneck
 
 
-async def try_rules(reader: PastReader, past: PipelinePast, before: Ruleset, after: Ruleset) -> list[RuleTried]:
-    """The rules of either policy on the past, those of the first in its order, then those of the second.
+class PolicyPast(NamedTuple):
+    """A policy, and the past of a pipeline under it."""
 
-    Without the rules `aging-learned` that are the same in both: they take seconds.
+    ruleset: Ruleset
+    past: PipelinePast
+
+    @property
+    def rules(self) -> list[TriedRule]:
+        return _rules(self.ruleset, self.past.pipeline)
+
+    @property
+    def learned(self) -> set[str]:
+        """What defines the rules that learn."""
+        return {_definition(one) for one in _learned(self.ruleset, self.past.pipeline)}
+
+
+async def try_rules(reader: PastReader, before: PolicyPast, after: PolicyPast) -> list[RuleTried]:
+    """The rules of either policy on its past, those of the first in its order, then those of the second.
+
+    Without the rules `aging-learned` that are the same in both on the same past: they take seconds.
     """
     tried: dict[str, RuleTried] = {}
-    same = {_definition(one) for one in _learned(before, past.pipeline)} & {
-        _definition(one) for one in _learned(after, past.pipeline)
-    }
-    rules = [
-        (number, rule) for number, one in ((_BEFORE, before), (_AFTER, after)) for rule in _rules(one, past.pipeline)
-    ]
-    await _read_charts(reader, past, {chart for _, rule in rules for chart in _charts(rule)})
-    for number, rule in rules:
-        name = _definition(rule)
-        if name in same:
-            continue
-        if name not in past.runs:
-            past.keep(name, await _run(reader, past, rule))
-        tried.setdefault(rule.key, RuleTried(rule)).put(number, rule, past.runs[name])
+    same = before.learned & after.learned if before.past is after.past else set[str]()
+    for number, one in ((_BEFORE, before), (_AFTER, after)):
+        past = one.past
+        await _read_charts(reader, past, {chart for rule in one.rules for chart in _charts(rule)})
+        for rule in one.rules:
+            name = _definition(rule)
+            if name in same:
+                continue
+            if name not in past.runs:
+                past.keep(name, await _run(reader, past, rule))
+            tried.setdefault(rule.key, RuleTried(rule)).put(number, rule, past.runs[name])
     return list(tried.values())
 
 

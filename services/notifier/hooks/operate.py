@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,8 +14,8 @@ from services.notifier.settings import NotifierSettings
 from shared.contracts.envelope import content_id
 from shared.contracts.notices import NoticeReason
 from shared.contracts.tickets import TicketState
-from shared.policy import load as load_policy
-from shared.postgres.pool import Pool, open_pool
+from shared.postgres.command import one_connection
+from shared.stream.policies import policy_of_command
 
 _DEAD = """
 SELECT id, hook, name, ticket, reason, ended_at, coalesce(answer, '') AS answer FROM hook_delivery
@@ -50,18 +49,19 @@ class DeadDelivery:
     answer: str
 
 
-def receivers_of(settings: NotifierSettings) -> Receivers:
-    """The receivers of the hooks file. Raises FaultsError, PolicyError, HookRefused."""
+async def receivers_of(settings: NotifierSettings) -> Receivers:
+    """The receivers of the hooks file, for the policy in force. Raises FaultsError, PolicyError, HookRefused."""
     if settings.notifier_hooks is None:
         raise HookRefused("there is no hooks file; name it in ANDON_NOTIFIER_HOOKS: docs/operator/hooks.md")
-    return load(settings.notifier_hooks, load_policy(settings.policy), settings.hooks_reachable)
+    policy = await policy_of_command(settings, "notices")
+    return load(settings.notifier_hooks, policy, settings.hooks_reachable)
 
 
 async def test(settings: NotifierSettings, name: str) -> HookAnswer:
     """Send one message that says that it is a test; the answer. Raises HookRefused."""
-    receiver = receivers_of(settings).get(name)
-    if receiver is None:
-        raise _unknown(settings, name)
+    receivers = await receivers_of(settings)
+    _check_known(receivers, name)
+    receiver = receivers[name]
     if receiver.event_type is not HookEvent:
         raise HookRefused(f"{name} hears of tickets with an issue only; link a ticket to an issue to test it")
     now, seconds = datetime.now(UTC), receiver.settings.timeout_seconds
@@ -75,23 +75,22 @@ async def test(settings: NotifierSettings, name: str) -> HookAnswer:
 
 async def list_all(settings: NotifierSettings) -> list[tuple[str, str, str, HookStatus]]:
     """Name, kind and host of each receiver, and how it stands. Raises HookRefused."""
-    receivers = receivers_of(settings)
-    async with _pool(settings) as pool:
+    receivers = await receivers_of(settings)
+    async with one_connection(settings.dsn, "notices") as pool:
         found = await statuses(pool, list(receivers))
     return [(one.name, receivers[one.name].kind, receivers[one.name].settings.host, one) for one in found]
 
 
 async def dead(settings: NotifierSettings, name: str | None) -> list[DeadDelivery]:
     """Messages that were given up, the oldest first; also those to receivers that are no longer in the file."""
-    async with _pool(settings) as pool:
+    async with one_connection(settings.dsn, "notices") as pool:
         return [DeadDelivery(**dict(row)) for row in await pool.fetch(_DEAD, name)]
 
 
 async def resend(settings: NotifierSettings, name: str, ids: Sequence[int] | None) -> int:
     """Try dead messages anew for three days, all or these; how many. Raises HookRefused."""
-    if name not in receivers_of(settings):
-        raise _unknown(settings, name)
-    async with _pool(settings) as pool:
+    _check_known(await receivers_of(settings), name)
+    async with one_connection(settings.dsn, "notices") as pool:
         if await pool.fetchval(_IS_DISABLED, name):
             raise HookRefused(
                 f"{name} is disabled, as it answered 410; correct its url, then: andon hook enable {name}"
@@ -102,23 +101,15 @@ async def resend(settings: NotifierSettings, name: str, ids: Sequence[int] | Non
 
 async def enable(settings: NotifierSettings, name: str) -> bool:
     """Send to a receiver again that answered 410; False: it was not disabled. Raises HookRefused."""
-    if name not in receivers_of(settings):
-        raise _unknown(settings, name)
-    async with _pool(settings) as pool:
+    _check_known(await receivers_of(settings), name)
+    async with one_connection(settings.dsn, "notices") as pool:
         return str(await pool.execute(_ENABLE, name)).endswith(" 1")
 
 
-def _unknown(settings: NotifierSettings, name: str) -> HookRefused:
-    return HookRefused(f"{name}: no such receiver; known are {', '.join(receivers_of(settings))}")
-
-
-@asynccontextmanager
-async def _pool(settings: NotifierSettings) -> AsyncIterator[Pool]:
-    pool = await open_pool(settings.dsn, "notices", max_size=1)
-    try:
-        yield pool
-    finally:
-        await pool.close()
+def _check_known(receivers: Receivers, name: str) -> None:
+    """Raises HookRefused."""
+    if name not in receivers:
+        raise HookRefused(f"{name}: no such receiver; known are {', '.join(receivers)}")
 
 
 def _sample(now: datetime) -> HookEvent:

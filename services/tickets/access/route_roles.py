@@ -64,6 +64,7 @@ RULES: Mapping[tuple[str, str], Role] = {
     ("GET", "/policy/versions/{number:int}"): READ,
     ("GET", "/policy/text"): READ,
     ("GET", "/policy/pipelines/{name:path}"): READ,
+    ("GET", "/policy/shared"): READ,
     ("GET", "/forecast"): READ,
     ("GET", "/ledger"): READ,
     ("GET", "/ledger.csv"): READ,
@@ -85,6 +86,7 @@ RULES: Mapping[tuple[str, str], Role] = {
     ("POST", "/policy"): WORK,
     ("POST", "/policy/review"): WORK,
     ("POST", "/policy/pipelines/{name:path}"): WORK,
+    ("POST", "/policy/shared"): WORK,
     # The API.
     ("GET", f"{_API}/openapi.json"): PUBLIC,
     ("GET", f"{_API}/tickets"): READ,

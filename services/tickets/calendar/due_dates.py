@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -56,16 +56,8 @@ class DueDates:
 
     def _of_plan(self, due: PlannedTicket, what: str, day: date, summary: str, text: str) -> DayEvent:
         """It stays as it is until the plan is sealed anew."""
-        sealed = due.sealed
-        return DayEvent(
-            self._uid(due, what),
-            day,
-            f"{summary} ({due.title})",
-            f"{text}\n\nTicket {sealed.ticket}: {due.title}",
-            self._address(due),
-            sealed.sealed_at,
-            sealed.number - 1,
-        )
+        event = self._of_ticket(due, what, day, summary, text)
+        return replace(event, changed_at=due.sealed.sealed_at, sequence=due.sealed.number - 1)
 
     def _of_ticket(self, due: PlannedTicket, what: str, day: date, summary: str, text: str) -> DayEvent:
         """It may move with each change of the ticket."""

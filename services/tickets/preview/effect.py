@@ -30,17 +30,6 @@ def effect_sentence(answer: PreviewAnswer, before: Policy, after: Policy, name: 
     return f"{words[:1].upper()}{words[1:]}; {_chance(was.by_chance, will.by_chance)}."
 
 
-def has_same_stays(before: Policy, after: Policy, name: str) -> bool:
-    """Whether a pipeline has the same stages and clocks: the detector can only count for those that are in force."""
-    was, will = before.pipelines[name], after.pipelines[name]
-    return (before.timezone, before.clocks, was.stages, was.clock) == (
-        after.timezone,
-        after.clocks,
-        will.stages,
-        will.clock,
-    )
-
-
 def openings(answer: PreviewAnswer, pipeline: Pipeline, name: str, is_after: bool) -> Openings:
     """What the active rules of one side would have opened."""
     active, total, known = set(_active(pipeline, name)), 0.0, list(budgets(pipeline, name))

@@ -19,7 +19,7 @@ from services.tickets.access.roles import Role, current_visitor
 from services.tickets.domain.typed import storable, trimmed
 from services.tickets.policy_saving import MAX_TEXT, MAX_WHY, CheckedPolicy, PolicyRefused, PolicySaving
 from services.tickets.preview.client import NoPreview, PreviewClient
-from services.tickets.preview.effect import effect_sentence, has_same_stays
+from services.tickets.preview.effect import effect_sentence
 from services.tickets.store import audit, policy_changes
 from services.tickets.web import forms
 from services.tickets.web.page_context import PageContext
@@ -110,6 +110,7 @@ class PolicyPages:
             is_file=self._saving is None,
             saved=next((one for one in versions if str(one.version) == saved), None),
             owned=self._owned(),
+            owns_all=current_visitor().role >= Role.OWNER,
         )
 
     async def file(self, request: Request) -> Response:
@@ -224,7 +225,7 @@ class PolicyPages:
             status,
             form=reviewed.form,
             diff=reviewed.diff,
-            effects=[await self._effect(name, checked, reviewed.form.text) for name in checked.changed.pipelines],
+            effects=[await self._effect(name, checked, reviewed.form.text) for name in checked.affected],
             is_general=checked.changed.is_general,
             fault=fault,
             max_why=MAX_WHY,
@@ -235,8 +236,6 @@ class PolicyPages:
         before, after = checked.before.pipelines.get(name), checked.after.pipelines[name]
         if before is None:
             return PolicyEffect(after.name, "This pipeline is new.")
-        if not has_same_stays(checked.before, checked.after, name):
-            return PolicyEffect(after.name, "Its stages or clocks change: what it would have done cannot be counted.")
         try:
             answer = await self._client.ask(name, text)
         except NoPreview as error:

@@ -32,7 +32,7 @@ from services.tickets.web.page_context import PageContext
 from shared import wording
 from shared.contracts.preview import PreviewAnswer
 from shared.policy import PolicyError, StageTitles, parse
-from shared.policy.edit import NotEditable, with_changes
+from shared.policy.edit import PolicyNotEditable, with_changes
 from shared.policy.numbers import decimal
 from shared.stream.policies import PolicyInForce
 
@@ -142,7 +142,7 @@ class PreviewPage:
             return with_changes(self._text, name, wish.rules, wish.pipeline), []
         except PolicyError as error:
             return self._text, [f"{fault.text[:1].upper()}{fault.text[1:]}." for fault in error.faults]
-        except NotEditable as error:
+        except PolicyNotEditable as error:
             return self._text, [f"{str(error)[:1].upper()}{str(error)[1:]}."]
 
     def _no_pipeline(self) -> Response:

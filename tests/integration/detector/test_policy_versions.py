@@ -68,9 +68,9 @@ def piecewise(moves: list[tuple[int, int, bytes]]) -> list[tuple[Any, ...]]:
 class SwitchingStore:
     """One replica that changes over as a service does: with all its parts."""
 
-    def __init__(self, pool: Pool, file: Path) -> None:
-        self._pool = pool
-        self._switch = PolicySwitch(DetectorSettings(policy=file, policy_managed="browser"))
+    def __init__(self, pool: Pool, file: Path, clock: ClockKind = ClockKind.WALL) -> None:
+        self._pool, self._clock = pool, clock
+        self._switch = PolicySwitch(DetectorSettings(policy=file, policy_managed="browser", clock=clock))
         self.version, self._offset = -1, 0
 
     async def renew(self) -> None:
@@ -82,7 +82,7 @@ class SwitchingStore:
     def _store(self, policy: Policy) -> Store:
         made = Store(self._pool, policy)
         publisher = ProblemPublisher(made.ruleset)
-        made.evaluator = Evaluator(made.ruleset, publisher, ClockKind.WALL, edge=self._switch.edge)
+        made.evaluator = Evaluator(made.ruleset, publisher, self._clock, edge=self._switch.edge)
         made.offset = self._offset
         return made
 
@@ -91,12 +91,17 @@ class SwitchingStore:
         self._offset = self.store.offset
 
 
-@pytest.fixture
-async def replica(pool: Pool, tmp_path: Path) -> SwitchingStore:
+async def fresh(pool: Pool, folder: Path, clock: ClockKind = ClockKind.WALL) -> SwitchingStore:
+    """A replica before the first event and the first version."""
     await emptied(pool)
     await pool.execute("TRUNCATE policy_version; UPDATE evaluation_state SET policy_version = 0")
-    (tmp_path / "policy.yaml").write_text(text_of(VERSIONS[0][1]))
-    return SwitchingStore(pool, tmp_path / "policy.yaml")
+    (folder / "policy.yaml").write_text(text_of(VERSIONS[0][1]))
+    return SwitchingStore(pool, folder / "policy.yaml", clock)
+
+
+@pytest.fixture
+async def replica(pool: Pool, tmp_path: Path) -> SwitchingStore:
+    return await fresh(pool, tmp_path)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -149,3 +154,31 @@ async def test_a_version_whose_predecessor_is_not_known_waits_for_it(pool: Pool,
     await replica.renew()
 
     assert (replica.version, await replica.store.problems()) == (0, [])
+
+
+async def test_by_the_clock_of_the_log_a_version_judges_from_where_the_log_was_live_and_replayed(
+    pool: Pool, tmp_path: Path
+) -> None:
+    first, *later = versions()
+    moves, step = random_moves(Random(7)), 6
+    live = await fresh(pool, tmp_path, ClockKind.LOG)
+    await policies.save(pool, [first])
+    await live.renew()
+    for second in range(0, UNTIL + 1, step):
+        await live.take([value for arrives, _, value in moves if second - step < arrives <= second])
+        await live.store.evaluate_at(at(second))
+        # Saved when the log is there: tickets takes the log's present for now.
+        await policies.save(pool, [one for one in later if one.effective_at == at(second)])
+        await live.renew()
+    found = await live.store.problems()
+    replayed = await fresh(pool, tmp_path, ClockKind.LOG)
+    await policies.save(pool, versions())
+    await replayed.renew()
+    await replayed.take([value for _, _, value in moves])
+    for _ in versions():
+        await replayed.store.evaluate_at(at(UNTIL))
+        await replayed.renew()
+    await replayed.store.evaluate_at(at(UNTIL))
+
+    assert (live.version, replayed.version) == (len(VERSIONS), len(VERSIONS))
+    assert found == await replayed.store.problems() == piecewise(moves)

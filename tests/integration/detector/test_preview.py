@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 import httpx
 import pytest
 
+from services.detector.preview import refolded
 from shared.contracts.measures import Column
 from shared.contracts.preview import PATH, PreviewAnswer, PreviewedRule, PreviewRefusal, PreviewRequest
 from shared.flow.statistics.chance import CountChance
@@ -28,7 +29,16 @@ OTHER = {
     "budget: 20": "budget: 0.1",
 }
 
+# Another time zone, a stage less and one on a clock: who is where, for how long, in which week.
+STAYS = {
+    "timezone: Europe/Berlin": "timezone: Asia/Tokyo",
+    "      - {id: lead, name: Lead}\n": "",
+    "stage: lead": "stage: qualified",
+    "{id: demo, name: Demo}": "{id: demo, name: Demo, clock: office}",
+    "limit: 8d": "limit: 6d",
+}
 LEARNED = {"aging-learned/sales/proposal"}
+ALL_LEARNED = LEARNED | {"aging-learned/sales/demo", "aging-learned/sales/legal"}
 CHART_KINDS = ("shift", "rework", "slipping")
 
 
@@ -91,8 +101,10 @@ def assert_finding(finding: PreviewedRule, key: str, found: Found, answer: Previ
         assert finding.exceed == pytest.approx(chance.exceed)
 
 
-@pytest.mark.parametrize("changes", [{}, OTHER])
-async def test_it_finds_what_the_pure_function_finds(detector: httpx.AsyncClient, changes: dict[str, str]) -> None:
+@pytest.mark.parametrize(("changes", "learned"), [({}, set()), (OTHER, LEARNED), (STAYS, ALL_LEARNED)])
+async def test_it_finds_what_the_pure_function_finds(
+    detector: httpx.AsyncClient, changes: dict[str, str], learned: set[str]
+) -> None:
     text = changed(changes)
 
     asked = await ask(detector, text)
@@ -100,8 +112,8 @@ async def test_it_finds_what_the_pure_function_finds(detector: httpx.AsyncClient
     assert asked.status_code == 200
     answer = PreviewAnswer.model_validate_json(asked.content)
     assert (answer.as_of, answer.first_event) == (UNTIL, moment(min(micros(one.time) for one in short_shop())))
-    assert_as_found(answer, "before", parse(policy_text()), LEARNED if changes else set())
-    assert_as_found(answer, "after", parse(text), LEARNED if changes else set())
+    assert_as_found(answer, "before", parse(policy_text()), learned)
+    assert_as_found(answer, "after", parse(text), learned)
 
 
 async def test_rules_on_charts_say_how_many_weeks_they_could_judge(detector: httpx.AsyncClient) -> None:
@@ -163,7 +175,7 @@ async def test_rules_on_charts_follow_relocks(detector: httpx.AsyncClient, store
     ("changes", "pipeline", "status", "says"),
     [
         ({}, "nowhere", 404, "has no pipeline 'nowhere'"),
-        ({"timezone: ": "timezone: Asia/Tokyo #"}, "sales", 409, "change rules only"),
+        ({"  sales:": "  other:"}, "sales", 409, "the other policy has no pipeline 'sales'"),
         ({"limit: 8d": "limit: 8 parsecs"}, "sales", 422, "'8 parsecs' is not a duration"),
         ({"version: 1": "version: 0"}, "sales", 422, "version"),
     ],
@@ -175,6 +187,16 @@ async def test_what_has_no_answer_is_refused_with_the_way_out(
 
     assert refused.status_code == status
     assert any(says in reason for reason in PreviewRefusal.model_validate_json(refused.content).reasons)
+
+
+async def test_a_history_too_long_to_fold_again_is_refused_with_the_way_out(
+    detector: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refolded, "MOST_EVENTS", 1000)
+
+    refused = await ask(detector, changed(STAYS))
+
+    assert (refused.status_code, "with andon what-if" in refused.text) == (409, True)
 
 
 @pytest.mark.parametrize(

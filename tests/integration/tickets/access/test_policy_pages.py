@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from services.tickets.store import accounts, personal, policy_changes
 from shared.contracts.policies import PolicyEvent, PolicyVersionData
 from shared.policy import parse
 from shared.postgres.pool import Pool
-from shared.runtime.clock import SystemClock
+from shared.runtime.clock import ClockKind, SystemClock
 from shared.stream import policies
 from tests.integration.tickets.access.test_tokens import token_of
-from tests.support.problems import POLICY
+from tests.support.problems import POLICY, day
 from tests.support.signed_in import PASSWORD, Browser, hashed
 
 OWNER, OTHER = "head@sales.example", "old@sales.example"
@@ -42,8 +43,8 @@ class ManagedCompany:
         self.pool, self._file = pool, folder / "policy.yaml"
         self._file.write_text(TWO)
 
-    async def start(self, managed: str = "browser") -> None:
-        settings = TicketsSettings(sign_in="password", policy=self._file, policy_managed=managed)
+    async def start(self, managed: str = "browser", clock: ClockKind = ClockKind.WALL) -> None:
+        settings = TicketsSettings(sign_in="password", policy=self._file, policy_managed=managed, clock=clock)
         registry, found = CollectorRegistry(), await policy_of(settings, self.pool)
         self.app = application(Tickets(settings, self.pool, registry, found), self.pool, registry, settings.hosts)
 
@@ -203,6 +204,23 @@ async def test_fields_of_a_pipeline_lead_to_the_review_of_their_text(company: Ma
     assert (await one.get("/policy/pipelines/nowhere")).status_code == 404
 
 
+async def test_what_all_pipelines_share_is_changed_in_fields_by_who_owns_all(company: ManagedCompany) -> None:
+    admin, owner = await company.person("admin@shop.example", Role.ADMIN), await company.person(OWNER)
+    asked = {"base": "1", "doing_limit": "3", "clocks.0.holidays": "2026-12-25"}
+
+    shown = await admin.send("/policy/shared", "/account", **asked)
+    wrong = await admin.send("/policy/shared", "/account", **(asked | {"clocks.0.days": "monday"}))
+    refused = await owner.send("/policy/shared", "/account", **asked)
+
+    assert (shown.status_code, wrong.status_code, refused.status_code) == (200, 422, 403)
+    assert "It also changes what all pipelines share." in words(shown)
+    assert "holidays: [2026-12-25]" in words(shown)
+    assert 'id="clocks.0.days-fault"' in wrong.text
+    links = [('href="/policy/shared"' in (await one.get("/policy")).text) for one in (admin, owner)]
+    assert links == [True, False]
+    assert [(await one.get("/policy/shared")).status_code for one in (admin, owner)] == [200, 403]
+
+
 async def test_of_two_who_save_at_once_one_is_shown_what_the_other_did(company: ManagedCompany) -> None:
     first, second = await company.person(OWNER), await company.person(OTHER)
     theirs = TWO[: TWO.index("  old:")] + TWO[TWO.index("  old:") :].replace("max: 25", "max: 30")
@@ -259,6 +277,18 @@ async def test_versions_take_effect_in_their_order_at_instants_to_come(company: 
     )
     assert [tuple(row) for row in rows] == [(1, False), (2, True), (3, True)]
     assert await policies.number_in_force(company.pool) == 1
+
+
+async def test_by_the_clock_of_the_log_a_version_judges_from_where_the_log_is(company: ManagedCompany) -> None:
+    await company.start(clock=ClockKind.LOG)
+    one = await company.person(OWNER)
+    await company.pool.execute("INSERT INTO judged (at) VALUES ($1)", day(10))
+
+    for base, text in ((1, CHANGED), (2, TWO)):
+        await save(one, base, text)
+
+    found = await company.pool.fetch("SELECT effective_at FROM policy_version WHERE version > 1 ORDER BY version")
+    assert [row["effective_at"] for row in found] == [day(10), day(10) + timedelta(microseconds=1)]
 
 
 async def test_a_policy_that_is_managed_in_a_file_is_only_shown(company: ManagedCompany) -> None:

@@ -1,0 +1,1 @@
+"""The policy as fields of a form."""
