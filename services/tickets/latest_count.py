@@ -47,21 +47,16 @@ def rule_series(problem: ProblemData) -> Series | None:
     return series(problem, spec.measure) if spec else None
 
 
-def counted_at(problem: ProblemData) -> datetime:
-    """The instant that the count of a problem is of."""
-    return problem.evidence.at if problem.evidence is not None else problem.detected_at
-
-
 def latest_count(problem: ProblemData) -> LatestCount:
     """The count in its last message."""
-    return LatestCount(problem, counted_at(problem))
+    return LatestCount(problem, problem.counted_at)
 
 
 def count_now(ticket: Ticket, stages: StagesNow) -> LatestCount:
     """The ticket's problem as its stage stands now. What is over, or newer than that, stays as in its message."""
     problem = ticket.problem
     rule = stages.rule(problem.pipeline, problem.stage, problem.key)
-    if rule is None or stages.at is None or stages.at < counted_at(problem) or not _goes_on(ticket, rule):
+    if rule is None or stages.at is None or stages.at < problem.counted_at or not _goes_on(ticket, rule):
         return latest_count(problem)
     at_opening = problem.evidence or Evidence(at=stages.at, total=0)
     facts = {"count": rule.count, "evidence": at_opening.model_copy(update={"at": stages.at, "total": rule.count})}

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from services.tickets.charts import render
+from services.tickets.charts.sparkline import sparkline
 from services.tickets.charts.ticket import with_newest
 from services.tickets.latest_count import latest_counts, rule_series
 from services.tickets.query import QueryError
@@ -122,7 +122,7 @@ class ListPage:
         now = self._clock.now()
         found = await tickets.of_numbers(connection, [one.id for one in shown])
         counts = await latest_counts(connection, list(found.values()))
-        first = await problems.found_without_deals(connection, [one.problem for one in found.values()])
+        first = await problems.found_counts(connection, [one.problem for one in found.values()])
         closed = [one.id for one in found.values() if not one.is_open]
         stakes = {one.id: one.stake for one in shown} | await listed.own_stakes(connection, closed)
         wanted = {t.id: series for t in found.values() if t.is_open and (series := rule_series(t.problem))}
@@ -132,7 +132,7 @@ class ListPage:
             latest, spark = replace(counts[one.id], stake=counts[one.id].stake or stakes[one.id]), ""
             if one.id in wanted:
                 line = with_newest(points[wanted[one.id]], latest.problem, now)
-                spark = render.sparkline(line, float(one.problem.threshold))
+                spark = sparkline(line, float(one.problem.threshold))
             views[one.id] = ticket_view(one, self._policy, titles, now, latest, begun, spark)
         return views
 

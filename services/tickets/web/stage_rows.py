@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from services.tickets.charts import render
+from services.tickets.charts.sparkline import sparkline
 from services.tickets.store.daily_points import Point, Series
 from services.tickets.web.view_models import NamedTicket, RuleView, rule_view
 from shared import wording
@@ -71,7 +71,7 @@ def by_pipeline(
                 stage_address(pipeline, stage.id),
                 now.wip if now else None,
                 oldest(now, standing, clocks),
-                render.sparkline(line, float(limits[0]) if limits else None),
+                sparkline(line, float(limits[0]) if limits else None),
                 [rule_view(rule, pipeline, policy, titles, counts.get(rule.kind)) for rule in rules],
                 of_stage.get((pipeline, stage.id), []),
             )
