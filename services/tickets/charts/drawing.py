@@ -75,7 +75,7 @@ class _Drawer:
         self._connection, theirs = Pipe()
         plain = {name: value for name, value in os.environ.items() if not name.startswith("ANDON_")}
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 (our own module)
+            self._process = subprocess.Popen(
                 [*command, str(theirs.fileno())], stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=plain
             )
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.tickets.latest_count import LatestCount
-from shared import wording
 from services.tickets.store.problems import Counted
+from shared import wording
 
 # A judgement time that is older than this says that numbers no longer come in.
 LATE = timedelta(minutes=2)
