@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from typing import Any
 
 from services.tickets.charts import render
 from services.tickets.charts.drawing import DrawingError, DrawingPurpose
-from services.tickets.charts.spec import Drawing, from_json
+from services.tickets.charts.spec import Drawing, LineChart, from_json
 
 _DRAW: Mapping[DrawingPurpose, Callable[[Drawing], Any]] = {
     DrawingPurpose.MAIL: render.png,
@@ -20,13 +22,23 @@ _DRAW: Mapping[DrawingPurpose, Callable[[Drawing], Any]] = {
 }
 
 
+# Drawn at the start: the first chart of all loads fonts.
+_FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+_FIRST = LineChart("A day", "deals", {"deals": [(_FIRST_DAY, 0.0)]}, _FIRST_DAY, _FIRST_DAY + timedelta(days=1), "UTC")
+
+
 def main() -> None:
     # Signals to the whole group end the service, which may still need charts then, and this process with it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    render.png(_FIRST)
+    # What a chart leaves behind is collected once it has been sent, and nobody waits.
+    gc.disable()
+    gc.freeze()
     with Connection(int(sys.argv[1])) as asked, suppress(EOFError, ConnectionError):
         while True:
             asked.send(_drawn(*asked.recv()))
+            gc.collect()
 
 
 def _drawn(purpose: DrawingPurpose, written: bytes) -> Any:

@@ -1,7 +1,4 @@
-"""Charts drawn in a process of their own: a thread that draws would keep Python's lock from pages and messages.
-
-Only that process loads the drawing library, so that both together take little more memory than one did.
-"""
+"""Charts drawn in a process of their own: a thread that draws would keep Python's lock from pages and messages."""
 
 from __future__ import annotations
 

@@ -22,11 +22,13 @@ SELECT t.id, t.state, t.outcome, t.decision, e.stake,
 FROM ticket AS t LEFT JOIN evidence_now AS e ON e.key = t.key AND t.state <> 'closed'
 WHERE ($1::text IS NULL OR t.pipeline = $1) AND ($2::text IS NULL OR t.kind = $2)
 """
-_OPEN = f"{_LIST} AND t.state <> 'closed' AND ($3::text IS NULL OR t.state = $3) ORDER BY t.id DESC"
-_CLOSED_SINCE = f"""
+_OF_STATE = f"{_LIST} AND t.state = $3 ORDER BY t.id DESC"
+# Each part by its index.
+_RECENT = f"""
+{_LIST} AND t.state <> 'closed' UNION ALL
 {_LIST} AND (t.state = 'closed' AND t.closed_at > $3
     OR t.outcome IN ('verified', 'not-shown', 'restored') AND t.decision IS NULL)
-ORDER BY t.id DESC
+ORDER BY id DESC
 """
 _PAGE = f"""
 {_LIST} AND ($3::text IS NULL OR t.state = $3) AND ($4::bigint IS NULL OR t.id < $4) ORDER BY t.id DESC LIMIT $5
@@ -59,14 +61,14 @@ class ListedTicket:
         return self.outcome in VERDICTS and self.decision is None
 
 
-async def open_ones(executor: Executor, where: TicketFilter) -> list[ListedTicket]:
-    """All open tickets, of one state or any."""
-    return await _listed(executor, await executor.fetch(_OPEN, where.pipeline, where.kind, where.state))
+async def of_state(executor: Executor, where: TicketFilter) -> list[ListedTicket]:
+    """All tickets of an open state."""
+    return await _listed(executor, await executor.fetch(_OF_STATE, where.pipeline, where.kind, where.state))
 
 
-async def closed_since(executor: Executor, where: TicketFilter, since: datetime) -> list[ListedTicket]:
-    """What closed after an instant, and every verdict that nobody has acted on."""
-    return await _listed(executor, await executor.fetch(_CLOSED_SINCE, where.pipeline, where.kind, since))
+async def recent(executor: Executor, where: TicketFilter, since: datetime) -> list[ListedTicket]:
+    """What is open, what closed after an instant, and every verdict that nobody has acted on."""
+    return await _listed(executor, await executor.fetch(_RECENT, where.pipeline, where.kind, since))
 
 
 async def page(executor: Executor, where: TicketFilter) -> list[ListedTicket]:
@@ -77,7 +79,7 @@ async def page(executor: Executor, where: TicketFilter) -> list[ListedTicket]:
 
 async def _listed(executor: Executor, rows: Sequence[Record]) -> list[ListedTicket]:
     own = [row["id"] for row in rows if row["has_own_deals"]]
-    stakes = await own_stakes(executor, own) if own else {}
+    stakes = await own_stakes(executor, own)
     return [
         ListedTicket(
             row["id"],
@@ -94,7 +96,7 @@ async def _listed(executor: Executor, rows: Sequence[Record]) -> list[ListedTick
 async def own_stakes(executor: Executor, numbers: Collection[int]) -> dict[int, MoneyAtStake]:
     """What the deals in the last message about each ticket's problem are worth; where an amount of one is known."""
     sums: dict[tuple[int, int], list[CurrencySum]] = {}
-    for row in await executor.fetch(_OWN, list(numbers)):
+    for row in await executor.fetch(_OWN, list(numbers)) if numbers else []:
         one = CurrencySum(row["currency"], row["amount"], row["deals"])
         sums.setdefault((row["id"], row["total"]), []).append(one)
     return {number: stake_of_sums(found, total) for (number, total), found in sums.items()}

@@ -28,11 +28,12 @@ SELECT p.ticket, p.content FROM sealed_plan AS p
 JOIN ticket AS t ON (t.id, t.cycle, t.plan) = (p.ticket, p.cycle, p.number) WHERE t.id = ANY($1::bigint[])
 """
 _ONE = "SELECT content FROM sealed_plan WHERE (ticket, cycle, number) = ($1, $2, $3)"
-# Sealed changes of some days that are still to come, or have taken place: the last seal of each cycle; of those the ones
-# whose problem or measure, which is [pipeline, stage, column], is at one of the places in $4 and $5.
+# Sealed changes of some days that are still to come, or have taken place: the last seal of each cycle. Of those the
+# ones whose problem or measure, which is [pipeline, stage, column], is at one of the places in $4 and $5.
 _CHANGES = """
 SELECT pipeline, stage, content FROM (
-    SELECT DISTINCT ON (p.ticket, p.cycle) t.pipeline, t.problem ->> 'stage' AS stage, p.content, p.plan -> 'measure' AS m
+    SELECT DISTINCT ON (p.ticket, p.cycle) t.pipeline, t.problem ->> 'stage' AS stage, p.content,
+        p.plan -> 'measure' AS m
     FROM ticket AS t JOIN sealed_plan AS p ON p.ticket = t.id
     WHERE t.pipeline = ANY($1::text[]) AND (
         (t.state IN ('planned', 'doing') AND t.cycle = p.cycle AND t.change_date BETWEEN $2 AND $3)

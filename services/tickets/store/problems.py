@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from shared.contracts.problems import ProblemData
 from shared.postgres.pool import Connection, Executor
@@ -58,7 +58,8 @@ class Counted(Protocol):
     def counted_at(self) -> datetime: ...
 
 
-class FoundCount(NamedTuple):
+@dataclass(frozen=True)
+class FoundCount:
     """What the first message of a problem counted."""
 
     count: int
@@ -107,7 +108,9 @@ async def found(executor: Executor, problem: ProblemData) -> ProblemData:
 async def found_counts(executor: Executor, problems: Sequence[ProblemData]) -> list[Counted]:
     """What each of these problems counted in its first message; what it counts now if that is not known."""
     rows = await executor.fetch(_FOUND_COUNTS, [one.key for one in problems], [one.opened_at for one in problems])
-    first = {(row["key"], row["opened_at"]): FoundCount(row["count"], row["counted_at"]) for row in rows}
+    first: dict[tuple[str, datetime], Counted] = {
+        (row["key"], row["opened_at"]): FoundCount(row["count"], row["counted_at"]) for row in rows
+    }
     return [first.get((one.key, one.opened_at), one) for one in problems]
 
 
