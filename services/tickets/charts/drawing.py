@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from multiprocessing import Pipe
 from queue import PriorityQueue
 from typing import Any, NamedTuple
 
-COMMAND = (sys.executable, "-m", "services.tickets.charts.drawer")
+DRAWER = "services.tickets.charts.drawer"
 # Drawings that are kept, each of about 15 kB.
 KEPT = 256
 # A process that takes longer for one chart is stuck. A new one first loads its library, for a second.
@@ -68,13 +67,12 @@ class _Wanted(NamedTuple):
 class _Drawer:
     """The process. It gets no settings, which hold passwords, and ends when this end of the connection does."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self) -> None:
         self._connection, theirs = Pipe()
         plain = {name: value for name, value in os.environ.items() if not name.startswith("ANDON_")}
         with theirs:
-            self._process = subprocess.Popen(
-                [*command, str(theirs.fileno())], stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=plain
-            )
+            command = [sys.executable, "-m", DRAWER, str(theirs.fileno())]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=plain)
 
     def draw(self, purpose: DrawingPurpose, written: bytes) -> Any:
         """A drawing, or a DrawingError. Raises EOFError or OSError where the process has ended, or is stuck."""
@@ -96,8 +94,8 @@ class Drawings:
     as `spec.to_json` writes it. What cannot be drawn raises DrawingError.
     """
 
-    def __init__(self, command: Sequence[str] = COMMAND) -> None:
-        self._command, self._numbers = command, itertools.count()
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
         self._wanted: PriorityQueue[_Wanted] = PriorityQueue()
         self._kept: OrderedDict[tuple[DrawingPurpose, bytes], Future[Any]] = OrderedDict()
         self._worker: threading.Thread | None = None
@@ -141,7 +139,7 @@ class Drawings:
 
     def _work(self) -> None:
         with suppress(OSError):
-            self._drawer = _Drawer(self._command)
+            self._drawer = _Drawer()
         while True:
             wanted = self._wanted.get()
             try:
@@ -163,7 +161,7 @@ class Drawings:
 
     def _attempt(self, wanted: _Wanted) -> Any:
         """Draw in the process that runs, or a new one."""
-        drawer = self._drawer = self._drawer or _Drawer(self._command)
+        drawer = self._drawer = self._drawer or _Drawer()
         try:
             return drawer.draw(wanted.purpose, wanted.written)
         except (EOFError, OSError):

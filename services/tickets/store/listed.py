@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from pydantic import TypeAdapter
 
@@ -16,7 +17,7 @@ from shared.wording.money import CurrencySum, MoneyAtStake, stake_of_sums
 
 # What the deals of an open problem are worth is known from flow.now; before its first message, from the ticket's own.
 _LIST = """
-SELECT t.id, t.state, t.outcome, t.decision, e.stake,
+SELECT t.id, t.state, t.outcome, t.decision, e.stake::text AS stake,
     CASE WHEN t.state = 'closed' THEN t.opened_at ELSE (t.problem ->> 'opened_at')::timestamptz END AS begun,
     t.state <> 'closed' AND e.key IS NULL AS has_own_deals
 FROM ticket AS t LEFT JOIN evidence_now AS e ON e.key = t.key AND t.state <> 'closed'
@@ -87,10 +88,16 @@ async def _listed(executor: Executor, rows: Sequence[Record]) -> list[ListedTick
             TicketOutcome(row["outcome"]) if row["outcome"] else None,
             TicketChange(row["decision"]) if row["decision"] else None,
             row["begun"],
-            stakes.get(row["id"]) or (_STAKE.validate_python(row["stake"]) if row["stake"] else _NOTHING),
+            stakes.get(row["id"]) or (_stake(row["stake"]) if row["stake"] else _NOTHING),
         )
         for row in rows
     ]
+
+
+@lru_cache(4096)
+def _stake(text: str) -> MoneyAtStake:
+    """The order of a list needs that of all open problems, though few change from one page to the next."""
+    return _STAKE.validate_json(text)
 
 
 async def own_stakes(executor: Executor, numbers: Collection[int]) -> dict[int, MoneyAtStake]:
