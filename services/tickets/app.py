@@ -27,6 +27,7 @@ from services.tickets.api import faults
 from services.tickets.api.parts import ApiParts
 from services.tickets.api.routes import Api
 from services.tickets.changes import TicketChanges
+from services.tickets.charts.drawing import DRAWINGS
 from services.tickets.cord.pages import CordPages, is_cord
 from services.tickets.cord.parts import CordParts
 from services.tickets.handlers import DECODERS, TicketHandlers
@@ -328,6 +329,7 @@ async def build(settings: TicketsSettings) -> AsyncIterator[Service]:
     policies.check_file(settings)
     pool = await open_pool(settings.dsn, "tickets")
     try:
+        DRAWINGS.start()
         registry, renewal = new_registry(settings.revision), ServiceRenewal()
         found = await policy_of(settings, pool)
         watch = PolicyWatch(pool, renewal, found.version, registry)

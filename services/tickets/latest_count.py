@@ -27,7 +27,8 @@ from shared.wording.money import MoneyAtStake
 class LatestCount:
     """A problem with its newest count and peak, as of `at`.
 
-    `rule`: how its rule stands then, and `stake` what its deals are worth. None: only messages about it are known.
+    `rule`: how its rule stands then; None: only messages about it are known. `stake`: what its deals are worth, where
+    that was read.
     """
 
     problem: ProblemData
@@ -47,21 +48,16 @@ def rule_series(problem: ProblemData) -> Series | None:
     return series(problem, spec.measure) if spec else None
 
 
-def counted_at(problem: ProblemData) -> datetime:
-    """The instant that the count of a problem is of."""
-    return problem.evidence.at if problem.evidence is not None else problem.detected_at
-
-
 def latest_count(problem: ProblemData) -> LatestCount:
     """The count in its last message."""
-    return LatestCount(problem, counted_at(problem))
+    return LatestCount(problem, problem.counted_at)
 
 
 def count_now(ticket: Ticket, stages: StagesNow) -> LatestCount:
     """The ticket's problem as its stage stands now. What is over, or newer than that, stays as in its message."""
     problem = ticket.problem
     rule = stages.rule(problem.pipeline, problem.stage, problem.key)
-    if rule is None or stages.at is None or stages.at < counted_at(problem) or not _goes_on(ticket, rule):
+    if rule is None or stages.at is None or stages.at < problem.counted_at or not _goes_on(ticket, rule):
         return latest_count(problem)
     at_opening = problem.evidence or Evidence(at=stages.at, total=0)
     facts = {"count": rule.count, "evidence": at_opening.model_copy(update={"at": stages.at, "total": rule.count})}
@@ -78,19 +74,20 @@ def _goes_on(ticket: Ticket, rule: RuleNow) -> bool:
 
 
 async def latest_counts(executor: Executor, found: Sequence[Ticket]) -> Mapping[int, LatestCount]:
-    """By ticket. Evidence still has the deals of the message: lists show none."""
+    """By ticket. Evidence still has the deals of the message."""
     stages = await stages_now.of_stages(executor, {(t.problem.pipeline, t.problem.stage or "") for t in found})
-    counts = {ticket.id: count_now(ticket, stages) for ticket in found}
-    stakes = await now_store.stakes(executor, [one.problem.key for one in counts.values() if one.rule])
-    return {number: replace(one, stake=stakes.get(one.problem.key)) for number, one in counts.items()}
+    return {ticket.id: count_now(ticket, stages) for ticket in found}
 
 
 async def with_deals(executor: Executor, latest: LatestCount, policy: Policy, clocks: AgeClocks) -> LatestCount:
-    """Add the deals that are in the problem now, with their ages as of `latest.at`."""
+    """Add the deals that are in the problem now, with their ages as of `latest.at`, and what they are worth."""
     problem = latest.problem
-    if latest.rule is None or policy.stage(problem.pipeline, problem.stage or "") is None:
+    if latest.rule is None:
         return latest
-    found = await now_store.evidence(executor, problem.key) or Evidence(at=latest.at, total=0)
+    found, stake = await now_store.evidence(executor, problem.key) or (Evidence(at=latest.at, total=0), None)
+    latest = replace(latest, stake=stake)
+    if policy.stage(problem.pipeline, problem.stage or "") is None:
+        return latest
     clock, at = clocks.of(problem.pipeline, problem.stage or ""), micros(latest.at)
 
     def aged(deals: Sequence[EvidenceDeal]) -> tuple[EvidenceDeal, ...]:

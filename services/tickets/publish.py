@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from services.tickets.charts.render import png
-from services.tickets.charts.spec import Drawing, from_json
+from services.tickets.charts.drawing import DRAWINGS
 from services.tickets.metrics import TicketMetrics
 from services.tickets.store import messages
 from services.tickets.store.messages import PendingMessage
@@ -37,7 +36,7 @@ LOOP = "ticket messages"
 class TicketPublisher:
     """Draws charts and fills the outbox. Set `wake` after a commit that changed tickets.
 
-    `published` is called after each message; `draw` makes the PNG of a chart, in a thread.
+    `published` is called after each message; `draw` makes the PNG of a chart that was written as JSON.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class TicketPublisher:
         published: Callable[[], None],
         metrics: TicketMetrics,
         progress: Progress,
-        draw: Callable[[Drawing], bytes] = png,
+        draw: Callable[[bytes], Awaitable[bytes]] = DRAWINGS.png,
     ) -> None:
         self._pool, self._topic, self._published = pool, topic, published
         self._metrics, self._progress, self._draw = metrics, progress, draw
@@ -85,8 +84,7 @@ class TicketPublisher:
         if pending.chart is None:
             return pending.event
         try:
-            image = await asyncio.to_thread(self._draw, from_json(pending.chart))
-            return _add_chart(pending.event, image)
+            return _add_chart(pending.event, await self._draw(pending.chart))
         except Exception as error:
             self._metrics.charts_failed.inc()
             _log.error("chart cannot be drawn", ticket=pending.ticket, error=repr(error), exc_info=error)

@@ -227,6 +227,11 @@ class ProblemData(ProblemInterval):
     heard_at: Moment | None = Field(None, description="of `silence`: when the last event before it was received")
 
     @property
+    def counted_at(self) -> datetime:
+        """The instant that the count is of."""
+        return self.evidence.at if self.evidence is not None else self.detected_at
+
+    @property
     def happened_at(self) -> datetime:
         """When what the message reports happened: the clearing, or else the opening."""
         if self.reason is ProblemReason.CLEARED and self.cleared_at is not None:

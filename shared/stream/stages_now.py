@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from shared.contracts.now import NowData, RuleNow
@@ -15,7 +16,7 @@ ON CONFLICT (pipeline, stage) DO UPDATE SET data = excluded.data
 """
 _SAVE_JUDGED = "INSERT INTO judged (at) VALUES ($1) ON CONFLICT (one) DO UPDATE SET at = excluded.at"
 _STAGES = """
-SELECT data, (SELECT at FROM judged) AS at FROM stage_now
+SELECT data::text AS data, (SELECT at FROM judged) AS at FROM stage_now
 JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS w (pipeline, stage)) AS w USING (pipeline, stage)
 """
 _JUDGED = "SELECT at FROM judged"
@@ -53,8 +54,14 @@ async def of_stages(executor: Executor, wanted: Iterable[Stage]) -> StagesNow:
     """How these stages stand."""
     listed = list(wanted)
     rows = await executor.fetch(_STAGES, [pipeline for pipeline, _ in listed], [stage for _, stage in listed])
-    found = [NowData.model_validate(row["data"]) for row in rows]
+    found = [_read(row["data"]) for row in rows]
     return StagesNow(rows[0]["at"] if rows else None, {(one.pipeline, one.stage): one for one in found})
+
+
+@lru_cache(1024)
+def _read(text: str) -> NowData:
+    """Most stages stand as they did when the page before was made."""
+    return NowData.model_validate_json(text)
 
 
 async def judged_at(executor: Executor) -> datetime | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -108,12 +109,23 @@ def limit_of(problem: ProblemData, policy: Policy) -> str:
         return age(problem.limit_seconds, policy.day_seconds(problem.pipeline, problem.stage or ""))
     if problem.limit is None:
         return ""
-    return parse_duration(problem.limit).words(_day_name(policy, problem.pipeline, problem.stage or ""))
+    return _limit_words(problem.limit, _day_name(policy, problem.pipeline, problem.stage or ""))
+
+
+@lru_cache(1024)
+def _limit_words(limit: str, day_name: str) -> str:
+    """A policy has few limits, and a page names them for each of its tickets."""
+    return parse_duration(limit).words(day_name)
 
 
 def watched(rule: CountRule | AgingLearnedRule, pipeline: str, policy: Policy) -> str:
     """What a rule looks for: `6 deals or more for longer than 21 days`"""
-    return wording.of(rule.kind).watched(rule, _day_name(policy, pipeline, rule.stage or ""))
+    return _watched(rule, _day_name(policy, pipeline, rule.stage or ""))
+
+
+@lru_cache(4096)
+def _watched(rule: CountRule | AgingLearnedRule, day_name: str) -> str:
+    return wording.of(rule.kind).watched(rule, day_name)
 
 
 def asks_for(problem: ProblemData, zone: str) -> str:

@@ -19,12 +19,13 @@ from services.tickets.api.models import (
 )
 from services.tickets.domain.seal import SealedPlan
 from services.tickets.domain.ticket import Ticket
-from services.tickets.latest_count import LatestCount, counted_at, latest_counts, with_deals
+from services.tickets.latest_count import LatestCount, latest_counts, with_deals
 from services.tickets.plan_facts import measure_words, plan_facts
 from services.tickets.query import TicketQuery
 from services.tickets.store import cord_pulls, notices, plans, problems, stages, studies, tickets
+from services.tickets.store.problems import Counted
 from services.tickets.study.measures import measures_of
-from shared.contracts.problems import ProblemData, ProblemInterval
+from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import CordFacts
 from shared.flow.calendars import AgeClocks
 from shared.policy import Policy, StageTitles
@@ -42,7 +43,7 @@ class TicketReader:
     async def page(self, connection: Connection, query: TicketQuery) -> TicketList:
         found = await tickets.find(connection, query.filter)
         counts = await latest_counts(connection, found)
-        first = await problems.found_without_deals(connection, [ticket.problem for ticket in found])
+        first = await problems.found_counts(connection, [ticket.problem for ticket in found])
         cords = await cord_pulls.facts(connection, [ticket.id for ticket in found])
         titles = await stages.titles(connection, self._policy)
         more = found[-1].id if len(found) == query.limit else None
@@ -55,7 +56,7 @@ class TicketReader:
         """A ticket with evidence, history, plan and mails."""
         ticket = await existing(connection, number)
         latest = await self.latest(connection, ticket)
-        (found,) = await problems.found(connection, [ticket.problem])
+        found = await problems.found(connection, ticket.problem)
         titles = await stages.titles(connection, self._policy)
         history = await tickets.history(connection, number)
         mails = await notices.of_ticket(connection, ticket)
@@ -105,7 +106,7 @@ class TicketReader:
         return await with_deals(connection, latest, self._policy, self._clocks)
 
     def _summary(
-        self, ticket: Ticket, latest: LatestCount, found: ProblemData, titles: StageTitles, cord: CordFacts | None
+        self, ticket: Ticket, latest: LatestCount, found: Counted, titles: StageTitles, cord: CordFacts | None
     ) -> TicketSummary:
         problem = latest.problem
         text = text_of(problem, self._policy, titles)
@@ -137,7 +138,7 @@ class TicketReader:
             snoozed_until=ticket.snoozed_until,
             problem=ProblemInterval(opened_at=problem.opened_at, cleared_at=problem.cleared_at, peak=problem.peak),
             now=_now(latest),
-            found=TicketFound(at=counted_at(found), count=found.count),
+            found=TicketFound(at=found.counted_at, count=found.count),
             cord=cord,
             issue=ticket.issue,
         )

@@ -1,7 +1,6 @@
-"""Draws charts as SVG for pages and PNG for mails, and sparklines for lists.
+"""Draws charts as SVG for pages and PNG for mails, narrow, so that the letters can be read on a phone.
 
-matplotlib by its objects: charts are drawn in several threads. Drawn narrow, so that the letters can be read on a
-phone.
+matplotlib by its objects, without its global state.
 """
 
 from __future__ import annotations
@@ -10,22 +9,18 @@ import io
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
-from matplotlib import dates
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from services.tickets.charts import fan, groups, lines, stay
-from services.tickets.charts.spec import Drawing, ForecastFan, LineChart, Point, StayDrawing, WeekGroups
+from services.tickets.charts.drawing import InlineChart
+from services.tickets.charts.spec import Drawing, ForecastFan, LineChart, StayDrawing, WeekGroups
 from services.tickets.charts.style import BLUE, GREY, INK, VERMILION
 
 PAGE, MAIL = 3.8, 4.6
-_SPARK_SIZE = 120, 28
 _TITLE_LETTERS = 10
 # Inches from the left to the axis' label, whose letters stand upright there.
 _LABEL_AT = 0.2
@@ -39,22 +34,6 @@ _PAINTERS: Mapping[type[Drawing], tuple[Callable[[Any], list[str]], Callable[[An
     ForecastFan: (fan.names, fan.paint),
     StayDrawing: (stay.names, stay.paint),
 }
-
-
-@dataclass(frozen=True)
-class InlineChart:
-    """SVG within a page. `origin`: where 0 or 1970 is, in units of its view box from the left; `per_unit`: of 1, or of
-    one day.
-    """
-
-    svg: str
-    origin: float
-    per_unit: float
-
-    def x_of(self, place: datetime | float) -> float:
-        """Where an instant, or a number, is."""
-        number = dates.date2num(place) if isinstance(place, datetime) else place  # type: ignore[no-untyped-call]
-        return self.origin + self.per_unit * float(number)
 
 
 def inline(chart: Drawing) -> InlineChart:
@@ -192,34 +171,3 @@ def _legend(figure: Any, axes: Any, rows: Sequence[Sequence[str]]) -> None:
             handletextpad=0.5,
             borderaxespad=0.1,
         )
-
-
-@lru_cache(maxsize=512)
-def _across(count: int) -> Sequence[str]:
-    """How far to the right each of a sparkline's points lies: a page draws a hundred lines of equally many."""
-    step = (_SPARK_SIZE[0] - 2) / (count - 1)
-    return [f"{index * step + 1:.1f}," for index in range(count)]
-
-
-def sparkline(points: Sequence[Point], limit: float | None, change: datetime | None = None) -> str:
-    """A small line for a list, as SVG without text: the sentence next to it says what it shows.
-
-    `change`: an upright line before the first point that is not earlier.
-    """
-    values, (width, height) = [value for _, value in points], _SPARK_SIZE
-    if len(values) < 2:
-        return ""
-    top = max([*values, limit or 0, 1])
-    step, low, high = (width - 2) / (len(values) - 1), height - 2, height - 4
-    line = " ".join(
-        [f"{x}{low - value / top * high:.1f}" for x, value in zip(_across(len(values)), values, strict=True)]
-    )
-    marks = ""
-    if limit is not None:
-        y = height - 2 - limit / top * (height - 4)
-        marks += f'<line x1="0" x2="{width}" y1="{y:.1f}" y2="{y:.1f}" class="limit"/>'
-    if change is not None and points[0][0] < change:
-        x = (sum(at < change for at, _ in points) - 0.5) * step + 1
-        marks += f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height}" class="change"/>'
-    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-    return f'<svg class="spark" {size} aria-hidden="true">{marks}<polyline points="{line}"/></svg>'

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from services.tickets.charts.measure import FLOW_COLUMNS, bottleneck_flow, side_by_side, week_chart
 from services.tickets.charts.signals import chart_signals
 from services.tickets.charts.spec import Drawing, LineChart, WeekGroups
-from services.tickets.latest_count import counted_at, rule_series, series
+from services.tickets.latest_count import rule_series, series
 from services.tickets.store import daily_points, problems, weekly_points
 from services.tickets.store.daily_points import Point
 from shared import wording
@@ -34,7 +34,7 @@ def span(problem: ProblemData, now: datetime) -> tuple[datetime, datetime]:
 
 def with_newest(points: Sequence[Point], problem: ProblemData, until: datetime) -> list[Point]:
     """The daily points and, while the problem lasts, the count of its message where that is newer."""
-    at = counted_at(problem)
+    at = problem.counted_at
     if problem.cleared_at is not None or until < at or (points and at <= points[-1][0]):
         return list(points)
     return [*points, (at, float(problem.count))]
@@ -170,7 +170,7 @@ def _dots(problem: ProblemData, day: int) -> list[Point]:
     """The deals of the evidence, by their ages in days."""
     shown = problem.evidence
     deals = {deal.deal: deal for deal in shown.deals} if shown else {}
-    return [(counted_at(problem), deal.age_seconds / day) for deal in deals.values()]
+    return [(problem.counted_at, deal.age_seconds / day) for deal in deals.values()]
 
 
 def ages_title(
@@ -181,7 +181,7 @@ def ages_title(
         return f"How long deals were in {stage}"
     kind = wording.of(problem.kind)
     ends = [points[-1][0] for points in (oldest, wip) if points]
-    is_newer = problem.evidence is not None and (not ends or counted_at(problem) > max(ends))
+    is_newer = problem.evidence is not None and (not ends or problem.counted_at > max(ends))
     dots = [age for _, age in _dots(problem, day)] if is_newer else []
     counts_all = kind.chart is not None and kind.chart.counts_all
     if not dots and ((is_newer and counts_all) or (wip and wip[-1][1] == 0)):

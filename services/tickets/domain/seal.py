@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from functools import lru_cache
 
 import orjson
 from pydantic import TypeAdapter
@@ -93,8 +94,9 @@ class SealedPlan:
         return hashlib.sha256(self.content).hexdigest()
 
 
+@lru_cache(1024)
 def read_sealed(content: bytes | str) -> SealedPlan:
-    """A sealed plan from its content."""
+    """A sealed plan from its content. Pages read those of the same tickets over and over."""
     return _SEALED.validate_json(content)
 
 

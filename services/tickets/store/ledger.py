@@ -14,7 +14,13 @@ from shared.contracts.tickets import CordFacts, StudyFacts, TicketState
 from shared.postgres.pool import Executor, Record
 
 # Each attempt: the newest seal of a cycle, with its study and how it stands. `found` is what an attempt came to.
-_ATTEMPTS = """
+_LEFT_OFF = """
+    LEFT JOIN LATERAL (
+        SELECT reason FROM change c WHERE c.ticket = newest.ticket AND c.change IN ('withdrawn', 'closed')
+            AND c.at >= newest.sealed_at AND s.verdict IS NULL ORDER BY c.seq LIMIT 1
+    ) AS left_off ON true
+"""
+_ATTEMPTS = f"""
 WITH newest AS (
     SELECT ticket, cycle, content, plan, sealed_at FROM sealed_plan AS p WHERE NOT EXISTS (
         SELECT FROM sealed_plan AS q WHERE (q.ticket, q.cycle) = (p.ticket, p.cycle) AND q.number > p.number)
@@ -27,12 +33,11 @@ WITH newest AS (
             ELSE 'stopped' END AS found
     FROM newest JOIN ticket t ON t.id = newest.ticket
     LEFT JOIN study s ON (s.ticket, s.cycle) = (newest.ticket, newest.cycle)
-    LEFT JOIN LATERAL (
-        SELECT reason FROM change c WHERE c.ticket = newest.ticket AND c.change IN ('withdrawn', 'closed')
-            AND c.at >= newest.sealed_at AND s.verdict IS NULL ORDER BY c.seq LIMIT 1
-    ) AS left_off ON true
+{_LEFT_OFF}
 )
 """
+# Without the reasons, which would be searched for each of all attempts.
+_ATTEMPTS_TO_COUNT = _ATTEMPTS.replace(_LEFT_OFF, "CROSS JOIN (SELECT NULL::text AS reason) AS left_off")
 # What each filter asks for.
 _CONDITIONS = {
     "pipeline": "pipeline = {}",
@@ -159,7 +164,8 @@ async def attempts(executor: Executor, where: LedgerFilter, limit: int, skipped:
 async def numbers(executor: Executor, where: LedgerFilter) -> list[AttemptNumber]:
     """All attempts that pass the filter, the newest first."""
     condition, values = _where(where)
-    rows = await executor.fetch(f"{_ATTEMPTS} SELECT ticket, cycle FROM attempt {condition} {_NEWEST_FIRST}", *values)
+    numbered = f"{_to_count(where)} SELECT ticket, cycle FROM attempt {condition} {_NEWEST_FIRST}"
+    rows = await executor.fetch(numbered, *values)
     return [(row["ticket"], row["cycle"]) for row in rows]
 
 
@@ -177,7 +183,7 @@ async def _with_cords(executor: Executor, rows: Sequence[Record]) -> list[Attemp
 async def tallies(executor: Executor, where: LedgerFilter) -> Tallies:
     """How the attempts that pass the filter came out."""
     condition, values = _where(where)
-    counts = f"{_ATTEMPTS} SELECT kind, plan ->> 'countermeasure' AS countermeasure, {_TALLY} FROM attempt"
+    counts = f"{_to_count(where)} SELECT kind, plan ->> 'countermeasure' AS countermeasure, {_TALLY} FROM attempt"
     rows = await executor.fetch(f"{counts} {condition} {_GROUPED}", *values)
     whole = next(row for row in rows if row["kind"] is None and row["countermeasure"] is None)
     return Tallies(
@@ -190,10 +196,12 @@ async def tallies(executor: Executor, where: LedgerFilter) -> Tallies:
 async def given_up(executor: Executor, where: LedgerFilter, limit: int) -> list[GivenUp]:
     """What was given up, the newest first; of the filter, pipeline and kind count."""
     rows = await executor.fetch(_GIVEN_UP, where.pipeline, where.kind, limit)
-    return [
-        GivenUp(row["ticket"], ProblemData.model_validate(row["problem"]), row["how"], row["reason"], row["at"])
-        for row in rows
-    ]
+    return [GivenUp(row["ticket"], _problem(row), row["how"], row["reason"], row["at"]) for row in rows]
+
+
+def _to_count(where: LedgerFilter) -> str:
+    """The attempts, where nothing but a searched text asks for their reasons."""
+    return _ATTEMPTS if where.text else _ATTEMPTS_TO_COUNT
 
 
 def _where(where: LedgerFilter) -> tuple[str, list[str]]:
@@ -214,7 +222,7 @@ def _tally(row: Record) -> Tally:
 def _attempt(row: Record, cord: CordFacts | None) -> Attempt:
     return Attempt(
         read_sealed(row["content"]),
-        ProblemData.model_validate(row["problem"]),
+        _problem(row),
         TicketState(row["state"]),
         AttemptOutcome(row["found"]),
         _facts(row),
@@ -222,6 +230,11 @@ def _attempt(row: Record, cord: CordFacts | None) -> Attempt:
         row["left_because"] or row["decided_because"],
         cord,
     )
+
+
+def _problem(row: Record) -> ProblemData:
+    """Without the deals of its evidence, which take long to read, and the ledger does not show."""
+    return ProblemData.model_validate(row["problem"] | {"evidence": None})
 
 
 def _facts(row: Record) -> StudyFacts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from pydantic import TypeAdapter
 
@@ -16,17 +17,19 @@ from shared.wording.money import CurrencySum, MoneyAtStake, stake_of_sums
 
 # What the deals of an open problem are worth is known from flow.now; before its first message, from the ticket's own.
 _LIST = """
-SELECT t.id, t.state, t.outcome, t.decision, e.stake,
+SELECT t.id, t.state, t.outcome, t.decision, e.stake::text AS stake,
     CASE WHEN t.state = 'closed' THEN t.opened_at ELSE (t.problem ->> 'opened_at')::timestamptz END AS begun,
     t.state <> 'closed' AND e.key IS NULL AS has_own_deals
 FROM ticket AS t LEFT JOIN evidence_now AS e ON e.key = t.key AND t.state <> 'closed'
 WHERE ($1::text IS NULL OR t.pipeline = $1) AND ($2::text IS NULL OR t.kind = $2)
 """
-_OPEN = f"{_LIST} AND t.state <> 'closed' AND ($3::text IS NULL OR t.state = $3) ORDER BY t.id DESC"
-_CLOSED_SINCE = f"""
+_OF_STATE = f"{_LIST} AND t.state = $3 ORDER BY t.id DESC"
+# Each part by its index.
+_RECENT = f"""
+{_LIST} AND t.state <> 'closed' UNION ALL
 {_LIST} AND (t.state = 'closed' AND t.closed_at > $3
     OR t.outcome IN ('verified', 'not-shown', 'restored') AND t.decision IS NULL)
-ORDER BY t.id DESC
+ORDER BY id DESC
 """
 _PAGE = f"""
 {_LIST} AND ($3::text IS NULL OR t.state = $3) AND ($4::bigint IS NULL OR t.id < $4) ORDER BY t.id DESC LIMIT $5
@@ -59,14 +62,14 @@ class ListedTicket:
         return self.outcome in VERDICTS and self.decision is None
 
 
-async def open_ones(executor: Executor, where: TicketFilter) -> list[ListedTicket]:
-    """All open tickets, of one state or any."""
-    return await _listed(executor, await executor.fetch(_OPEN, where.pipeline, where.kind, where.state))
+async def of_state(executor: Executor, where: TicketFilter) -> list[ListedTicket]:
+    """All tickets of an open state."""
+    return await _listed(executor, await executor.fetch(_OF_STATE, where.pipeline, where.kind, where.state))
 
 
-async def closed_since(executor: Executor, where: TicketFilter, since: datetime) -> list[ListedTicket]:
-    """What closed after an instant, and every verdict that nobody has acted on."""
-    return await _listed(executor, await executor.fetch(_CLOSED_SINCE, where.pipeline, where.kind, since))
+async def recent(executor: Executor, where: TicketFilter, since: datetime) -> list[ListedTicket]:
+    """What is open, what closed after an instant, and every verdict that nobody has acted on."""
+    return await _listed(executor, await executor.fetch(_RECENT, where.pipeline, where.kind, since))
 
 
 async def page(executor: Executor, where: TicketFilter) -> list[ListedTicket]:
@@ -77,7 +80,7 @@ async def page(executor: Executor, where: TicketFilter) -> list[ListedTicket]:
 
 async def _listed(executor: Executor, rows: Sequence[Record]) -> list[ListedTicket]:
     own = [row["id"] for row in rows if row["has_own_deals"]]
-    stakes = await own_stakes(executor, own) if own else {}
+    stakes = await own_stakes(executor, own)
     return [
         ListedTicket(
             row["id"],
@@ -85,16 +88,22 @@ async def _listed(executor: Executor, rows: Sequence[Record]) -> list[ListedTick
             TicketOutcome(row["outcome"]) if row["outcome"] else None,
             TicketChange(row["decision"]) if row["decision"] else None,
             row["begun"],
-            stakes.get(row["id"]) or (_STAKE.validate_python(row["stake"]) if row["stake"] else _NOTHING),
+            stakes.get(row["id"]) or (_stake(row["stake"]) if row["stake"] else _NOTHING),
         )
         for row in rows
     ]
 
 
+@lru_cache(4096)
+def _stake(text: str) -> MoneyAtStake:
+    """The order of a list needs that of all open problems, though few change from one page to the next."""
+    return _STAKE.validate_json(text)
+
+
 async def own_stakes(executor: Executor, numbers: Collection[int]) -> dict[int, MoneyAtStake]:
     """What the deals in the last message about each ticket's problem are worth; where an amount of one is known."""
     sums: dict[tuple[int, int], list[CurrencySum]] = {}
-    for row in await executor.fetch(_OWN, list(numbers)):
+    for row in await executor.fetch(_OWN, list(numbers)) if numbers else []:
         one = CurrencySum(row["currency"], row["amount"], row["deals"])
         sums.setdefault((row["id"], row["total"]), []).append(one)
     return {number: stake_of_sums(found, total) for (number, total), found in sums.items()}

@@ -24,7 +24,7 @@ ON CONFLICT (key) DO UPDATE SET pipeline = excluded.pipeline, stage = excluded.s
     stake = excluded.stake
 """
 _STAKES = "SELECT key, stake FROM evidence_now WHERE key = ANY($1::text[])"
-_EVIDENCE = "SELECT data FROM evidence_now WHERE key = $1"
+_EVIDENCE = "SELECT data, stake FROM evidence_now WHERE key = $1"
 _SAVE_OPEN = """
 INSERT INTO open_now SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[])
 ON CONFLICT (pipeline, stage) DO UPDATE SET data = excluded.data
@@ -67,13 +67,14 @@ async def _save(connection: Connection, messages: Sequence[NowData]) -> None:
 
 async def stakes(executor: Executor, keys: Sequence[str]) -> Mapping[str, MoneyAtStake]:
     """What the deals that are in each of these problems now are worth, by key."""
-    return {row["key"]: _STAKE.validate_python(row["stake"]) for row in await executor.fetch(_STAKES, list(keys))}
+    rows = await executor.fetch(_STAKES, list(keys)) if keys else []
+    return {row["key"]: _STAKE.validate_python(row["stake"]) for row in rows}
 
 
-async def evidence(executor: Executor, key: str) -> Evidence | None:
-    """The deals that are in a problem now. None: it is not open, or its stage is not known yet."""
-    raw = await executor.fetchval(_EVIDENCE, key)
-    return Evidence.model_validate(raw) if raw else None
+async def evidence(executor: Executor, key: str) -> tuple[Evidence, MoneyAtStake] | None:
+    """The deals that are in a problem now, and what they are worth. None: not open, or not known yet."""
+    row = await executor.fetchrow(_EVIDENCE, key)
+    return (Evidence.model_validate(row["data"]), _STAKE.validate_python(row["stake"])) if row else None
 
 
 async def open_since(executor: Executor, stage: Stage) -> list[datetime]:

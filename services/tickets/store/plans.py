@@ -11,6 +11,7 @@ from services.tickets.domain.draft import PlanDraft
 from services.tickets.domain.faults import DraftChangedError
 from services.tickets.domain.seal import SealedPlan, read_sealed
 from shared.postgres.pool import Connection, Executor
+from shared.stream.stages_now import Stage
 
 _DRAFT = "SELECT data, version, saved_at FROM plan_draft WHERE ticket = $1"
 _SAVE_DRAFT = """
@@ -27,15 +28,21 @@ SELECT p.ticket, p.content FROM sealed_plan AS p
 JOIN ticket AS t ON (t.id, t.cycle, t.plan) = (p.ticket, p.cycle, p.number) WHERE t.id = ANY($1::bigint[])
 """
 _ONE = "SELECT content FROM sealed_plan WHERE (ticket, cycle, number) = ($1, $2, $3)"
-# Sealed changes of some days that are still to come, or have taken place: the last seal of each cycle.
+# Sealed changes of some days that are still to come, or have taken place: the last seal of each cycle. Of those the
+# ones whose problem or measure, which is [pipeline, stage, column], is at one of the places in $4 and $5.
 _CHANGES = """
-SELECT DISTINCT ON (p.ticket, p.cycle) t.pipeline, t.problem ->> 'stage' AS stage, p.content
-FROM ticket AS t JOIN sealed_plan AS p ON p.ticket = t.id
-WHERE t.pipeline = ANY($1::text[]) AND (
-    (t.state IN ('planned', 'doing') AND t.cycle = p.cycle AND t.change_date BETWEEN $2 AND $3)
-    OR EXISTS (SELECT FROM study AS s
-        WHERE (s.ticket, s.cycle) = (p.ticket, p.cycle) AND s.started_at::date BETWEEN $2 AND $3))
-ORDER BY p.ticket, p.cycle, p.number DESC
+SELECT pipeline, stage, content FROM (
+    SELECT DISTINCT ON (p.ticket, p.cycle) t.pipeline, t.problem ->> 'stage' AS stage, p.content,
+        p.plan -> 'measure' AS m
+    FROM ticket AS t JOIN sealed_plan AS p ON p.ticket = t.id
+    WHERE t.pipeline = ANY($1::text[]) AND (
+        (t.state IN ('planned', 'doing') AND t.cycle = p.cycle AND t.change_date BETWEEN $2 AND $3)
+        OR EXISTS (SELECT FROM study AS s
+            WHERE (s.ticket, s.cycle) = (p.ticket, p.cycle) AND s.started_at::date BETWEEN $2 AND $3))
+    ORDER BY p.ticket, p.cycle, p.number DESC
+) AS last
+WHERE EXISTS (SELECT FROM unnest($4::text[], $5::text[]) AS w (pipeline, stage)
+    WHERE (w.pipeline, w.stage) IN ((last.pipeline, coalesce(last.stage, '')), (last.m ->> 0, last.m ->> 1)))
 """
 
 
@@ -107,7 +114,11 @@ async def in_force(executor: Executor, tickets: Collection[int]) -> Mapping[int,
     return {row["ticket"]: read_sealed(row["content"]) for row in rows}
 
 
-async def changes_in(executor: Executor, pipelines: Collection[str], first: date, last: date) -> list[SealedChange]:
-    """The changes in these pipelines of some days that are sealed and to come, or have taken place."""
-    rows = await executor.fetch(_CHANGES, list(pipelines), first, last)
+async def changes_at(executor: Executor, places: Collection[Stage], first: date, last: date) -> list[SealedChange]:
+    """The changes that are about one of these places, of some days, that are sealed and to come, or have taken place.
+
+    `places`: stages of pipelines; a stage that is empty stands for a whole pipeline.
+    """
+    columns = [pipeline for pipeline, _ in places], [stage for _, stage in places]
+    rows = await executor.fetch(_CHANGES, list(set(columns[0])), first, last, *columns)
     return [SealedChange(row["pipeline"], row["stage"], read_sealed(row["content"])) for row in rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from shared.contracts.problems import ProblemData
 from shared.postgres.pool import Connection, Executor
@@ -15,12 +16,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, coalesce($8::jsonb, $7::jsonb))
 ON CONFLICT (key, opened_at) DO UPDATE SET cleared_at = excluded.cleared_at, peak = excluded.peak, data = excluded.data
 """
 _DELETE = "DELETE FROM problem WHERE key = $1 AND opened_at = $2 RETURNING found"
-_FOUND = """
-SELECT key, opened_at, found FROM problem JOIN unnest($1::text[], $2::timestamptz[]) AS w (key, opened_at)
-    USING (key, opened_at)
-"""
-_FOUND_WITHOUT_DEALS = """
-SELECT key, opened_at, found #- '{evidence,worst}' #- '{evidence,sample}' #- '{evidence,rest}' AS found FROM problem
+_FOUND = "SELECT found FROM problem WHERE (key, opened_at) = ($1, $2)"
+# Lists show of the first message how many deals it counted, and when: `ProblemData.counted_at`.
+_FOUND_COUNTS = """
+SELECT key, opened_at, (found -> 'count')::int AS count,
+    coalesce(found #>> '{evidence,at}', found ->> 'detected_at')::timestamptz AS counted_at FROM problem
 JOIN unnest($1::text[], $2::timestamptz[]) AS w (key, opened_at) USING (key, opened_at)
 """
 _IS_OVER = "SELECT cleared_at IS NOT NULL FROM problem WHERE key = $1 AND opened_at = $2"
@@ -47,6 +47,23 @@ ORDER BY opened_at
 """
 # [opened_at, cleared_at); no end while the problem lasts.
 Interval = tuple[datetime, datetime | None]
+
+
+class Counted(Protocol):
+    """How many deals a problem counted, and the instant that this is of."""
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def counted_at(self) -> datetime: ...
+
+
+@dataclass(frozen=True)
+class FoundCount:
+    """What the first message of a problem counted."""
+
+    count: int
+    counted_at: datetime
 
 
 @dataclass(frozen=True)
@@ -82,23 +99,19 @@ async def is_over(connection: Connection, key: str, opened_at: datetime) -> bool
     return bool(await connection.fetchval(_IS_OVER, key, opened_at))
 
 
-async def found(executor: Executor, problems: Sequence[ProblemData]) -> list[ProblemData]:
-    """Each of these problems as in its first message; unchanged if that is not known."""
-    return await _first(executor, _FOUND, problems)
+async def found(executor: Executor, problem: ProblemData) -> ProblemData:
+    """The problem as in its first message; unchanged if that is not known."""
+    raw = await executor.fetchval(_FOUND, problem.key, problem.opened_at)
+    return problem if raw is None else ProblemData.model_validate(raw)
 
 
-async def found_without_deals(executor: Executor, problems: Sequence[ProblemData]) -> list[ProblemData]:
-    """The same without the deals of their evidence, which take long to read."""
-    return await _first(executor, _FOUND_WITHOUT_DEALS, problems)
-
-
-async def _first(executor: Executor, sql: str, problems: Sequence[ProblemData]) -> list[ProblemData]:
-    keys, opened = [one.key for one in problems], [one.opened_at for one in problems]
-    rows = await executor.fetch(sql, keys, opened)
-    first = {(row["key"], row["opened_at"]): row["found"] for row in rows}
-    return [
-        ProblemData.model_validate(raw) if (raw := first.get((one.key, one.opened_at))) else one for one in problems
-    ]
+async def found_counts(executor: Executor, problems: Sequence[ProblemData]) -> list[Counted]:
+    """What each of these problems counted in its first message; what it counts now if that is not known."""
+    rows = await executor.fetch(_FOUND_COUNTS, [one.key for one in problems], [one.opened_at for one in problems])
+    first: dict[tuple[str, datetime], Counted] = {
+        (row["key"], row["opened_at"]): FoundCount(row["count"], row["counted_at"]) for row in rows
+    }
+    return [first.get((one.key, one.opened_at), one) for one in problems]
 
 
 async def intervals(executor: Executor, key: str, since: datetime, until: datetime) -> Sequence[Interval]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import lru_cache
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -20,6 +22,10 @@ from shared.postgres.pool import Connection, Executor, Record
 _COLUMNS = (
     "id, key, state, seq, opened_at, changed_at, problem, outcome, closed_at, closed_because, snoozed_until, before,"
     " cycle, plan, change_date, decision, issue"
+)
+# Deals take long to read, and lists show none. As text, by which `_listed_problem` knows what it has read before.
+_WITHOUT_DEALS = _COLUMNS.replace(
+    " problem,", " (problem #- '{evidence,worst}' #- '{evidence,sample}' #- '{evidence,rest}')::text AS problem,"
 )
 # An older one is open where it was opened again after the newest was retracted.
 _NEWEST = f"SELECT {_COLUMNS} FROM ticket WHERE key = $1 ORDER BY state = 'closed', id DESC LIMIT 1 FOR UPDATE"
@@ -53,10 +59,6 @@ _DUE_PLANS = f"""
 SELECT {_COLUMNS} FROM ticket WHERE state IN ('planned', 'doing') AND change_date <= $1 FOR UPDATE SKIP LOCKED
 """
 _DOING = "SELECT id FROM ticket WHERE state = 'doing' AND pipeline = ANY($1::text[]) AND id <> $2 ORDER BY id"
-# Deals take long to read, and lists show none.
-_WITHOUT_DEALS = _COLUMNS.replace(
-    " problem,", " problem #- '{evidence,worst}' #- '{evidence,sample}' #- '{evidence,rest}' AS problem,"
-)
 _LIST = f"""
 SELECT {_WITHOUT_DEALS} FROM ticket WHERE ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2)
     AND ($3::text IS NULL OR state = $3) AND ($4::bigint IS NULL OR id < $4)
@@ -83,14 +85,14 @@ SELECT {_COLUMNS}, c.reason FROM ticket CROSS JOIN LATERAL (
 WHERE key = $1 AND c.change = 'decayed' AND state = 'closed' AND decision IS DISTINCT FROM 'dropped'
 ORDER BY id DESC LIMIT 1 FOR UPDATE OF ticket
 """
-_EARLIER = f"SELECT {_COLUMNS} FROM ticket WHERE pipeline = $1 AND problem ->> 'stage'"
+_EARLIER = f"SELECT {_WITHOUT_DEALS} FROM ticket WHERE pipeline = $1 AND problem ->> 'stage'"
 _EARLIER_OF_STAGE = f"{_EARLIER} = $2 AND id < $3 ORDER BY id DESC LIMIT 10"
 _EARLIER_OF_SOURCE = f"""
 {_EARLIER} IS NULL AND problem ->> 'source' IS NOT DISTINCT FROM $2 AND id < $3 ORDER BY id DESC LIMIT 10
 """
 _STAND = TypeAdapter[Stand | None](Stand | None)
 _OF_STAGE = f"""
-SELECT {_COLUMNS} FROM ticket WHERE pipeline = $1 AND problem ->> 'stage' = $2
+SELECT {_WITHOUT_DEALS} FROM ticket WHERE pipeline = $1 AND problem ->> 'stage' = $2
 ORDER BY (state = 'closed'), id DESC LIMIT $3
 """
 _COUNTS = "SELECT kind, state, count(*) AS tickets FROM ticket GROUP BY kind, state"
@@ -142,7 +144,7 @@ async def get(executor: Executor, number: int) -> Ticket | None:
 async def of_numbers(executor: Executor, numbers: Collection[int]) -> dict[int, Ticket]:
     """Tickets by number, without the deals of their evidence."""
     rows = await executor.fetch(_OF_NUMBERS, list(numbers)) if numbers else []
-    return {row["id"]: _ticket(row) for row in rows}
+    return {row["id"]: _listed(row) for row in rows}
 
 
 async def names(executor: Executor, pipeline: str | None = None) -> list[TicketName]:
@@ -179,7 +181,7 @@ async def being_done(connection: Connection, pipelines: Collection[str], besides
 async def find(executor: Executor, where: TicketFilter) -> list[Ticket]:
     """Tickets that pass the filter, newest first, without the deals of their evidence."""
     rows = await executor.fetch(_LIST, where.pipeline, where.kind, where.state, where.before, where.limit)
-    return [_ticket(row) for row in rows]
+    return [_listed(row) for row in rows]
 
 
 async def save(connection: Connection, step: TicketStep) -> TicketStep:
@@ -279,15 +281,15 @@ async def history(executor: Executor, number: int) -> list[Record]:
 
 
 async def earlier(executor: Executor, ticket: Ticket) -> list[Ticket]:
-    """Up to ten earlier tickets of the same stage, pipeline or source, of any kind, newest first."""
+    """Up to ten earlier tickets of the same stage, pipeline or source, of any kind, newest first, without deals."""
     pipeline, stage, source = ticket.problem.pipeline, ticket.problem.stage, ticket.problem.source
     sql, place = (_EARLIER_OF_STAGE, stage) if stage else (_EARLIER_OF_SOURCE, source)
-    return [_ticket(row) for row in await executor.fetch(sql, pipeline, place, ticket.id)]
+    return [_listed(row) for row in await executor.fetch(sql, pipeline, place, ticket.id)]
 
 
 async def of_stage(executor: Executor, pipeline: str, stage: str, limit: int) -> list[Ticket]:
-    """The tickets of a stage, open ones first, then the newest."""
-    return [_ticket(row) for row in await executor.fetch(_OF_STAGE, pipeline, stage, limit)]
+    """The tickets of a stage, open ones first, then the newest, without deals."""
+    return [_listed(row) for row in await executor.fetch(_OF_STAGE, pipeline, stage, limit)]
 
 
 async def counts(executor: Executor) -> Mapping[tuple[str, str], int]:
@@ -295,7 +297,17 @@ async def counts(executor: Executor) -> Mapping[tuple[str, str], int]:
     return {(row["kind"], row["state"]): row["tickets"] for row in await executor.fetch(_COUNTS)}
 
 
-def _ticket(row: Record) -> Ticket:
+@lru_cache(2048)
+def _listed_problem(text: str) -> ProblemData:
+    """Lists are read over and over, and few tickets change in between."""
+    return ProblemData.model_validate_json(text)
+
+
+def _listed(row: Record) -> Ticket:
+    return _ticket(row, _listed_problem)
+
+
+def _ticket(row: Record, read: Callable[[Any], ProblemData] = ProblemData.model_validate) -> Ticket:
     return Ticket(
         row["id"],
         row["key"],
@@ -303,7 +315,7 @@ def _ticket(row: Record) -> Ticket:
         row["seq"],
         row["opened_at"],
         row["changed_at"],
-        ProblemData.model_validate(row["problem"]),
+        read(row["problem"]),
         TicketOutcome(row["outcome"]) if row["outcome"] else None,
         row["closed_at"],
         row["closed_because"],

@@ -12,9 +12,11 @@ from shared.flow.statistics.weeks import Weeks
 from shared.postgres.pool import Executor
 from shared.runtime.instants import micros
 
-_NUMBERING = "SELECT max(numbering) FROM weekly_point"
-_FIRST = "SELECT start_at, week FROM weekly_point WHERE numbering = $1 ORDER BY start_at LIMIT 1"
-_OVER = "SELECT max(week) + 1 FROM weekly_point WHERE pipeline = $1 AND numbering = $2"
+_LOG = """
+SELECT numbering, start_at, week, (
+    SELECT max(p.week) + 1 FROM weekly_point AS p WHERE (p.pipeline, p.numbering) = ($1, w.numbering)) AS over
+FROM weekly_point AS w WHERE numbering = (SELECT max(numbering) FROM weekly_point) ORDER BY start_at LIMIT 1
+"""
 _LAST = """
 SELECT stage, measure, exact FROM weekly_point
 WHERE pipeline = $1 AND numbering = $2 AND week = $3 AND measure = ANY($4::text[]) AND exact IS NOT NULL
@@ -50,51 +52,51 @@ class LastWeek(NamedTuple):
 
 
 class LogWeeks(NamedTuple):
-    """The weeks of the log; `numbering`: the one that counts, of those in which weeks were numbered anew."""
+    """The weeks of the log; `numbering`: the one that counts, of those in which weeks were numbered anew.
+
+    `over`: how many weeks of a pipeline are over; None before its first point.
+    """
 
     weeks: Weeks
     numbering: int
+    over: int | None
 
 
-async def log_weeks(executor: Executor, zone: str) -> LogWeeks | None:
+async def log_weeks(executor: Executor, zone: str, pipeline: str | None = None) -> LogWeeks | None:
     """None before the first point. Week 0 is the same for all pipelines."""
-    numbering = await executor.fetchval(_NUMBERING)
-    if numbering is None:
+    first = await executor.fetchrow(_LOG, pipeline)
+    if first is None:
         return None
-    first = await executor.fetchrow(_FIRST, numbering)
-    assert first is not None  # noqa: S101 (a point has this numbering)
     known = Weeks(micros(first["start_at"]), zone)
-    return LogWeeks(Weeks(known.start(-first["week"]), zone), numbering)
+    return LogWeeks(Weeks(known.start(-first["week"]), zone), first["numbering"], first["over"])
 
 
 async def load(executor: Executor, pipeline: str, charts: Collection[Chart], zone: str) -> ChartWeeks | None:
     """Charts of a pipeline; None before its first point."""
-    log = await log_weeks(executor, zone)
-    over = None if log is None else await executor.fetchval(_OVER, pipeline, log.numbering)
-    if log is None or over is None:
+    log = await log_weeks(executor, zone, pipeline)
+    if log is None or log.over is None:
         return None
-    found: dict[Chart, list[Value | None]] = {chart: [None] * over for chart in charts}
+    found: dict[Chart, list[Value | None]] = {chart: [None] * log.over for chart in charts}
     wanted = [chart.stage for chart in charts], [chart.column.value for chart in charts]
     for row in await executor.fetch(_LOAD, pipeline, log.numbering, *wanted):
         column = Column(row["measure"])
         found[Chart(pipeline, row["stage"], column)][row["week"]] = exact_value(column, row["exact"])
-    return ChartWeeks(log.weeks, over, found)
+    return ChartWeeks(log.weeks, log.over, found)
 
 
 async def last_week(executor: Executor, pipeline: str, columns: Collection[Column], zone: str) -> LastWeek | None:
     """What a pipeline and its stages measured in the newest week; None before its first point."""
-    log = await log_weeks(executor, zone)
-    over = None if log is None else await executor.fetchval(_OVER, pipeline, log.numbering)
-    if log is None or over is None:
+    log = await log_weeks(executor, zone, pipeline)
+    if log is None or log.over is None:
         return None
-    rows = await executor.fetch(_LAST, pipeline, log.numbering, over - 1, [one.value for one in columns])
+    rows = await executor.fetch(_LAST, pipeline, log.numbering, log.over - 1, [one.value for one in columns])
     values = dict[Chart, Value]()
     for row in rows:
         column = Column(row["measure"])
         value = exact_value(column, row["exact"])
         if value is not None:
             values[Chart(pipeline, row["stage"], column)] = value
-    return LastWeek(log.weeks.name(over - 1), values)
+    return LastWeek(log.weeks.name(log.over - 1), values)
 
 
 async def recent(

@@ -52,7 +52,7 @@ def span_of(ticket: Ticket, sealed: SealedPlan, zone: str) -> ChangeSpan:
 async def overlapping(executor: Executor, span: ChangeSpan, zone: str) -> tuple[int, ...]:
     """The tickets whose changes overlap with this one, those not yet made too."""
     first, last = moment(span.start).date() - _LONGEST, moment(span.end).date() + _LONGEST
-    found = await plans.changes_in(executor, {pipeline for pipeline, _ in span.places}, first, last)
+    found = await plans.changes_at(executor, span.places, first, last)
     return tuple(sorted({one.sealed.ticket for one in found if span.overlaps(_span(one, zone))}))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from services.tickets.charts import render
+from services.tickets.charts.sparkline import sparkline
 from services.tickets.domain.seal import SealedPlan
 from services.tickets.store.daily_points import Point, Series
 from services.tickets.store.tickets import TicketName
@@ -132,7 +132,7 @@ def _spark(facts: BoardFacts, stage: str, now: NowData | None, policy: Policy) -
         line.append((facts.standing.at, float(now.wip)))
     rules = [rule for rule in policy.pipelines[facts.pipeline].count_rules if rule.stage == stage]
     most = next((limit for rule in rules if (limit := wording.of(rule.kind).wip_limit(rule)) is not None), None)
-    return render.sparkline(line, None if most is None else float(most))
+    return sparkline(line, None if most is None else float(most))
 
 
 def _limits(now: NowData | None, pipeline: str, stage: str, policy: Policy) -> list[BoardLimit]:

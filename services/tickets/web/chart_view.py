@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from services.tickets.charts import render
+from services.tickets.charts.drawing import DRAWINGS
 from services.tickets.charts.spec import (
     Drawing,
     ForecastFan,
@@ -71,9 +71,9 @@ class ChartView:
         """Mark of the JSON of `[x in the drawing, text]`."""
         return f"\x00{MARK_SECRET}{self.key} points\x00"
 
-    def draw(self) -> tuple[str, str]:
-        """SVG and points. Takes long: call it in a thread."""
-        drawn = _drawn(self.written)
+    async def draw(self) -> tuple[str, str]:
+        """SVG and points. Takes long."""
+        drawn = await DRAWINGS.inline(self.written)
         readings = [[round(drawn.x_of(place), 1), text] for place, text in self.readings]
         return drawn.svg, orjson.dumps(readings).decode()
 
@@ -96,11 +96,6 @@ def _viewed(written: bytes, policy_zone: str, reader_zone: str) -> ChartView:
     else:
         found, table = _stay_readings(chart), _stay_table(chart)
     return ChartView(chart.title, written, list(found), table, _last_week(chart, policy_zone))
-
-
-@lru_cache(128)
-def _drawn(written: bytes) -> render.InlineChart:
-    return render.inline(from_json(written))
 
 
 Readings = Iterator[tuple[datetime | float, str]]

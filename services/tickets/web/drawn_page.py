@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 
@@ -32,5 +31,5 @@ async def _parts(text: str, charts: Sequence[ChartView]) -> AsyncIterator[str]:
     yield before
     # A mark has its chart's key, its part, and the text after it.
     for key, part, after in zip(marks[::3], marks[1::3], marks[2::3], strict=True):
-        svg, points = await asyncio.to_thread(by_key[key].draw)
+        svg, points = await by_key[key].draw()
         yield (svg if part == "drawing" else str(escape(points))) + after

@@ -11,11 +11,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from services.tickets.charts import render
+from services.tickets.charts.sparkline import sparkline
 from services.tickets.charts.ticket import with_newest
-from services.tickets.latest_count import latest_counts, rule_series
+from services.tickets.domain.ticket import Ticket
+from services.tickets.latest_count import LatestCount, latest_counts, rule_series
 from services.tickets.query import QueryError
 from services.tickets.store import daily_points, listed, problems, stages, tickets
+from services.tickets.store import now as now_store
 from services.tickets.store.listed import ListedTicket
 from services.tickets.web import listing
 from services.tickets.web.conditional import answer_if_changed
@@ -25,6 +27,7 @@ from services.tickets.web.view_models import RuleView, TicketView, rule_view, ti
 from shared.contracts.tickets import TicketState
 from shared.policy import StageTitles
 from shared.postgres.pool import Connection
+from shared.wording.money import MoneyAtStake
 
 SPARK_DAYS = 60
 CLOSED_DAYS = 30
@@ -93,11 +96,9 @@ class ListPage:
         """What is open and what closed lately; with a state all of that; of what is closed, one page."""
         if asked.is_page:
             return await listed.page(connection, asked.filter)
-        found = await listed.open_ones(connection, asked.filter)
         if not asked.is_recent:
-            return found
-        since = self._clock.now() - timedelta(days=CLOSED_DAYS)
-        return [*found, *await listed.closed_since(connection, asked.filter, since)]
+            return await listed.of_state(connection, asked.filter)
+        return await listed.recent(connection, asked.filter, self._clock.now() - timedelta(days=CLOSED_DAYS))
 
     async def _shown(
         self, connection: Connection, parts: ListParts, asked: ListQuery, titles: StageTitles
@@ -122,17 +123,16 @@ class ListPage:
         now = self._clock.now()
         found = await tickets.of_numbers(connection, [one.id for one in shown])
         counts = await latest_counts(connection, list(found.values()))
-        first = await problems.found_without_deals(connection, [one.problem for one in found.values()])
-        closed = [one.id for one in found.values() if not one.is_open]
-        stakes = {one.id: one.stake for one in shown} | await listed.own_stakes(connection, closed)
+        first = await problems.found_counts(connection, [one.problem for one in found.values()])
+        stakes = {one.id: one.stake for one in shown} | await _closed_stakes(connection, found, counts)
         wanted = {t.id: series for t in found.values() if t.is_open and (series := rule_series(t.problem))}
         points = await daily_points.points(connection, list(wanted.values()), now - timedelta(days=SPARK_DAYS), now)
         views = {}
         for one, begun in zip(found.values(), first, strict=True):
-            latest, spark = replace(counts[one.id], stake=counts[one.id].stake or stakes[one.id]), ""
+            latest, spark = replace(counts[one.id], stake=stakes[one.id]), ""
             if one.id in wanted:
                 line = with_newest(points[wanted[one.id]], latest.problem, now)
-                spark = render.sparkline(line, float(one.problem.threshold))
+                spark = sparkline(line, float(one.problem.threshold))
             views[one.id] = ticket_view(one, self._policy, titles, now, latest, begun, spark)
         return views
 
@@ -142,3 +142,14 @@ class ListPage:
             for key, pipeline in self._policy.pipelines.items()
             for rule in pipeline.count_rules
         ]
+
+
+async def _closed_stakes(
+    connection: Connection, found: Mapping[int, Ticket], counts: Mapping[int, LatestCount]
+) -> dict[int, MoneyAtStake]:
+    """What the deals of closed tickets are worth: now, where the problem goes on; else as its last message says."""
+    closed = [number for number, one in found.items() if not one.is_open]
+    going_on = [found[number] for number in closed if counts[number].rule]
+    of_keys = await now_store.stakes(connection, [one.key for one in going_on])
+    known = {one.id: of_keys[one.key] for one in going_on if one.key in of_keys}
+    return known | await listed.own_stakes(connection, [number for number in closed if number not in known])

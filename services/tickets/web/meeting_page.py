@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from services.tickets.charts import render
+from services.tickets.charts.sparkline import sparkline
 from services.tickets.domain.seal import SealedPlan
 from services.tickets.domain.ticket import Ticket
 from services.tickets.latest_count import LatestCount, latest_counts, rule_series
@@ -153,9 +153,9 @@ class MeetingPage:
         chart = _chart(ticket, sealed)
         if chart is not None:
             changed = datetime.combine(sealed.plan.change_date, datetime.min.time(), self._zone) if sealed else None
-            return render.sparkline(content.weekly[chart], None, changed)
+            return sparkline(content.weekly[chart], None, changed)
         series = rule_series(ticket.problem)
-        return render.sparkline(content.daily[series], float(ticket.problem.threshold)) if series else ""
+        return sparkline(content.daily[series], float(ticket.problem.threshold)) if series else ""
 
     def _baselines(self, chosen: str) -> list[MeetingPart]:
         """One thing for each pipeline: its baselines grow old together."""

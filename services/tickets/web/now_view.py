@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.tickets.latest_count import LatestCount, counted_at
+from services.tickets.latest_count import LatestCount
+from services.tickets.store.problems import Counted
 from shared import wording
-from shared.contracts.problems import ProblemData
 
 # A judgement time that is older than this says that numbers no longer come in.
 LATE = timedelta(minutes=2)
@@ -35,7 +35,7 @@ class NowView:
     clears_at: datetime | None
 
 
-def now_view(latest: LatestCount, found: ProblemData, now: datetime) -> NowView | None:
+def now_view(latest: LatestCount, found: Counted, now: datetime) -> NowView | None:
     """None once the problem is over, and of one that no count ends."""
     problem, rule = latest.problem, latest.rule
     if problem.cleared_at is not None or wording.of(problem.kind).ends_by_person:
@@ -48,7 +48,7 @@ def now_view(latest: LatestCount, found: ProblemData, now: datetime) -> NowView 
         problem.peak,
         wording.of(problem.kind).extreme,
         found.count,
-        counted_at(found),
+        found.counted_at,
         eased,
         rule.since if rule and eased else None,
         rule.clears_at if rule and eased else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
@@ -203,8 +202,7 @@ class PlanPage:
         return measure_charts.week_chart(signals, self._policy, title, zone)
 
     async def _form(self, content: PlanContent, answer: PlanAnswer) -> Response:
-        drawings = [content.drawing] if content.drawing else []
-        charts = await asyncio.to_thread(lambda: [chart_view(one, self._policy.timezone) for one in drawings])
+        charts = [chart_view(content.drawing, self._policy.timezone)] if content.drawing else []
         parts = plan_parts.of_form(content, answer, self._policy)
         return self._html("plan.html", answer.status, charts=charts, **parts)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlencode
 
-from services.tickets.charts import render
+from services.tickets.charts.sparkline import sparkline
 from services.tickets.store.daily_points import Point, Series
 from services.tickets.web.view_models import NamedTicket, RuleView, rule_view
 from shared import wording
@@ -15,7 +16,7 @@ from shared.contracts.now import NowData
 from shared.contracts.stages import StageOutcome
 from shared.flow.calendars import AgeClocks
 from shared.policy import Policy, StageTitles
-from shared.policy.model import Stage
+from shared.policy.model import CountRule, Stage
 from shared.runtime.instants import micros
 from shared.stream.stages_now import StagesNow
 from shared.wording.quantities import age
@@ -57,9 +58,10 @@ def by_pipeline(
     for one in tickets:
         of_stage.setdefault((one.of.pipeline, one.of.stage), []).append(one)
     rows: dict[str, list[StageRow]] = {key: [] for key in policy.pipelines}
+    rules_of = _rules_by_stage(policy)
     for pipeline, stage in open_stages(policy):
         now = standing.stages.get((pipeline, stage.id))
-        rules = [rule for rule in policy.pipelines[pipeline].count_rules if rule.stage == stage.id]
+        rules = rules_of.get((pipeline, stage.id), [])
         limits = [limit for rule in rules if (limit := wording.of(rule.kind).wip_limit(rule)) is not None]
         line = [*points[pipeline, stage.id, Measure.WIP.value]]
         if now is not None and standing.at is not None:
@@ -71,7 +73,7 @@ def by_pipeline(
                 stage_address(pipeline, stage.id),
                 now.wip if now else None,
                 oldest(now, standing, clocks),
-                render.sparkline(line, float(limits[0]) if limits else None),
+                sparkline(line, float(limits[0]) if limits else None),
                 [rule_view(rule, pipeline, policy, titles, counts.get(rule.kind)) for rule in rules],
                 of_stage.get((pipeline, stage.id), []),
             )
@@ -79,6 +81,15 @@ def by_pipeline(
     return rows
 
 
+def _rules_by_stage(policy: Policy) -> Mapping[tuple[str, str], list[CountRule]]:
+    found: dict[tuple[str, str], list[CountRule]] = {}
+    for key, pipeline in policy.pipelines.items():
+        for rule in pipeline.count_rules:
+            found.setdefault((key, rule.stage), []).append(rule)
+    return found
+
+
+@lru_cache(4096)
 def stage_address(pipeline: str, stage: str) -> str:
     """Address of a stage's page. Ids may hold anything, also what means something in a path."""
     return f"/stage?{urlencode({'pipeline': pipeline, 'stage': stage})}"

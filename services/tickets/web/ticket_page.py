@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,8 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from services.tickets import deals_csv
-from services.tickets.charts import render
-from services.tickets.charts.spec import Drawing, LineChart
+from services.tickets.charts.drawing import DRAWINGS
+from services.tickets.charts.spec import Drawing, LineChart, to_json
 from services.tickets.charts.ticket import age_chart, main_chart
 from services.tickets.domain.ticket import CHOICES, MARK, Ticket
 from services.tickets.latest_count import LatestCount, latest_counts, with_deals
@@ -149,7 +148,7 @@ class TicketPage:
                 ticket,
                 titles,
                 latest,
-                (await problems.found(connection, [ticket.problem]))[0],
+                await problems.found(connection, ticket.problem),
                 [self._in_zone(chart) for chart in charts if chart],
                 await tickets.earlier(connection, ticket),
                 await tickets.history(connection, number),
@@ -203,13 +202,13 @@ class TicketPage:
         chart = await self._chart(request, reader) if reader else None
         if chart is None:
             return self._no_chart()
-        return Response(await asyncio.to_thread(render.svg, chart), media_type="image/svg+xml")
+        return Response(await DRAWINGS.svg(to_json(chart)), media_type="image/svg+xml")
 
     async def png(self, request: Request) -> Response:
         chart = await self._chart(request, main_chart)
         if chart is None:
             return self._no_chart()
-        return Response(await asyncio.to_thread(render.png, chart), media_type="image/png")
+        return Response(await DRAWINGS.png(to_json(chart)), media_type="image/png")
 
     async def _chart(self, request: Request, reader: Callable[..., Any]) -> Drawing | None:
         async with self._pool.acquire() as connection:

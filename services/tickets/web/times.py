@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
@@ -60,20 +61,32 @@ class Times:
 
         Only the newest point may lie within a day of the policy's zone.
         """
-        if not _is_midnight(_local(at, ZoneInfo(self._policy_zone))):
-            return "newest count"
-        ended = _local(at, self._zone)
-        if not _is_midnight(ended):
-            return f"until {ended:%a} {ended.day} {ended:%B}, {ended:%H:%M}"
-        last = ended - _MICROSECOND
-        return f"{last:%a} {last.day} {last:%B}"
+        return _day_ended(at, self._policy_zone, page_zone(self._policy_zone))
 
     def _element(self, at: datetime, text: str) -> Markup:
-        local = _local(at, self._zone)
-        exact = f"{local:%a} {local.day} {local:%b %Y, %H:%M %Z}"
-        utc = at.astimezone(UTC).isoformat(timespec="seconds")
-        # A list has two hundred: `Markup.format` would take several times as long.
-        return Markup(f'<time datetime="{utc}" title="{escape(exact)}">{escape(text)}</time>')
+        return _element(at, text, page_zone(self._policy_zone))
+
+
+# Pages have hundreds of moments, and ask for themselves every few seconds.
+@lru_cache(8192, typed=True)
+def _element(at: datetime, text: str, zone: str) -> Markup:
+    local = _local(at, ZoneInfo(zone))
+    exact = f"{local:%a} {local.day} {local:%b %Y, %H:%M %Z}"
+    utc = at.astimezone(UTC).isoformat(timespec="seconds")
+    # `Markup.format` would take several times as long.
+    return Markup(f'<time datetime="{utc}" title="{escape(exact)}">{escape(text)}</time>')
+
+
+# The charts of all stages have the same days.
+@lru_cache(4096)
+def _day_ended(at: datetime, policy_zone: str, zone: str) -> str:
+    if not _is_midnight(_local(at, ZoneInfo(policy_zone))):
+        return "newest count"
+    ended = _local(at, ZoneInfo(zone))
+    if not _is_midnight(ended):
+        return f"until {ended:%a} {ended.day} {ended:%B}, {ended:%H:%M}"
+    last = ended - _MICROSECOND
+    return f"{last:%a} {last.day} {last:%B}"
 
 
 def _is_midnight(local: datetime) -> bool:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from services.tickets.domain.ticket import Ticket
 from services.tickets.latest_count import LatestCount, latest_count
+from services.tickets.store.problems import Counted
 from services.tickets.store.tickets import TicketName
 from services.tickets.web.now_view import NowView, now_view
 from services.tickets.web.outcomes import STATES, closing_reason, mark, outcome_words
@@ -56,10 +57,10 @@ def ticket_view(
     titles: StageTitles,
     now: datetime,
     latest: LatestCount | None = None,
-    found: ProblemData | None = None,
+    found: Counted | None = None,
     spark: str = "",
 ) -> TicketView:
-    """`found`: the problem as in its first message."""
+    """`found`: the count of the problem's first message."""
     latest = latest or latest_count(ticket.problem)
     opened, cleared = ticket.problem.opened_at, ticket.problem.cleared_at
     return TicketView(

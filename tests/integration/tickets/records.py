@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from services.tickets.api.parts import ApiParts
 from services.tickets.api.routes import Api
 from services.tickets.changes import TicketChanges
-from services.tickets.charts.render import png
+from services.tickets.charts.drawing import DRAWINGS
 from services.tickets.handlers import TicketHandlers
 from services.tickets.metrics import TicketMetrics
 from services.tickets.plan_changes import PlanChanges, TicketWriter
@@ -53,7 +53,7 @@ def nothing() -> None:
 class TicketParts:
     """The parts of one replica that need no Kafka."""
 
-    def __init__(self, pool: Pool, policy: Policy, clock: Clock | None = None, draw: Any = png) -> None:
+    def __init__(self, pool: Pool, policy: Policy, clock: Clock | None = None, draw: Any = DRAWINGS.png) -> None:
         self.policy, self.clock, self.metrics = policy, clock or SystemClock(), TicketMetrics(CollectorRegistry())
         self.pool = pool
         self.changes = TicketChanges(policy, "http://andon.example", self.metrics, self.clock)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,8 +11,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.tickets.app import Tickets
-from services.tickets.charts.render import png
-from services.tickets.charts.spec import LineChart, from_json
+from services.tickets.charts.drawing import DRAWINGS
+from services.tickets.charts.spec import from_json
 from services.tickets.domain import commands
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import messages, tickets
@@ -30,22 +28,18 @@ from tests.support.waiting import eventually
 class Renderer:
     """Draws when it is let."""
 
-    drawing: threading.Event = field(default_factory=threading.Event)
-    go_on: threading.Event = field(default_factory=threading.Event)
-    drawn: list[LineChart] = field(default_factory=list)
+    drawing: asyncio.Event = field(default_factory=asyncio.Event)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def draw(self, chart: LineChart) -> bytes:
+    async def draw(self, written: bytes) -> bytes:
         self.drawing.set()
-        assert self.go_on.wait(120)
-        self.drawn.append(chart)
-        return png(chart)
+        await asyncio.wait_for(self.go_on.wait(), 120)
+        return await DRAWINGS.png(written)
 
 
 @pytest.fixture
-def renderer() -> Iterator[Renderer]:
-    found = Renderer()
-    yield found
-    found.go_on.set()
+def renderer() -> Renderer:
+    return Renderer()
 
 
 async def outbox(pool: Pool) -> list[TicketEvent]:
@@ -63,7 +57,7 @@ async def test_while_a_chart_is_drawn_its_ticket_can_be_changed(pool: Pool, rend
     parts = TicketParts(pool, policy(), draw=renderer.draw)
     await parts.handle(record(event(problem()), 0))
     publishing = asyncio.ensure_future(parts.messages())
-    await asyncio.to_thread(renderer.drawing.wait, 60)
+    await asyncio.wait_for(renderer.drawing.wait(), 60)
 
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL lock_timeout = '100ms'")
@@ -86,7 +80,7 @@ async def test_a_chart_is_drawn_as_it_was_when_its_ticket_changed(pool: Pool, pa
     assert waiting.chart is not None
     chart = from_json(waiting.chart)
     assert chart.title == "Proposal holds 12 deals older than 21 days"
-    assert opened.data.chart_png == base64.b64encode(png(chart)).decode()
+    assert opened.data.chart_png == base64.b64encode(await DRAWINGS.png(waiting.chart)).decode()
     assert grew.data.chart_png not in (None, opened.data.chart_png)
 
 
@@ -94,7 +88,7 @@ async def test_a_replica_that_dies_while_it_draws_leaves_the_message_to_another(
     dying = TicketParts(pool, policy(), draw=renderer.draw)
     await dying.handle(record(event(problem()), 0))
     publishing = asyncio.ensure_future(dying.messages())
-    await asyncio.to_thread(renderer.drawing.wait, 60)
+    await asyncio.wait_for(renderer.drawing.wait(), 60)
     publishing.cancel()
     await asyncio.wait([publishing])
 
@@ -140,7 +134,7 @@ async def test_a_message_waits_for_an_earlier_one_of_its_ticket(pool: Pool, part
 
 
 async def test_a_chart_that_cannot_be_drawn_holds_up_no_mail(pool: Pool) -> None:
-    def fail(chart: LineChart) -> bytes:
+    async def fail(written: bytes) -> bytes:
         raise ValueError("no such font")
 
     parts = TicketParts(pool, policy(), draw=fail)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,11 +31,11 @@ async def sent(one: DrawnPage) -> list[str]:
 
 
 async def test_the_words_are_sent_while_the_chart_is_still_being_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    may_draw, draw = threading.Event(), ChartView.draw
+    may_draw, draw = asyncio.Event(), ChartView.draw
 
-    def slowly(self: ChartView) -> tuple[str, str]:
-        may_draw.wait(60)
-        return draw(self)
+    async def slowly(self: ChartView) -> tuple[str, str]:
+        await asyncio.wait_for(may_draw.wait(), 60)
+        return await draw(self)
 
     monkeypatch.setattr(ChartView, "draw", slowly)
     parts = page(view()).body_iterator.__aiter__()

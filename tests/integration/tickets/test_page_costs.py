@@ -1,0 +1,47 @@
+"""What a page costs the database: how many statements it takes, whatever it shows."""
+
+from __future__ import annotations
+
+import asyncpg
+import httpx
+
+from shared.postgres.pool import Pool
+
+# Each statement waits for its turn on both sides, which beside 500 events a second takes longer than its work.
+MOST_STATEMENTS = {
+    "/tickets": 7,
+    "/tickets?state=closed": 6,
+    "/tickets/1": 14,
+    "/pipelines": 5,
+    "/pipelines/new": 5,
+    "/meeting": 7,
+    "/stage?pipeline=new&stage=proposal": 6,
+    "/charts/new/proposal/arrivals": 5,
+    "/forecast?pipeline=new": 5,
+    "/ledger": 5,
+    "/tickets/1/plan": 5,
+    "/api/v1/tickets": 5,
+    "/api/v1/tickets/1": 9,
+}
+
+
+async def test_no_page_takes_more_statements_than_are_known(web: httpx.AsyncClient, pool: Pool) -> None:
+    asked: list[str] = []
+
+    def note(query: asyncpg.connection.LoggedQuery) -> None:
+        asked.append(query.query)
+
+    opened = [await pool.acquire() for _ in range(pool.get_max_size())]
+    for connection in opened:
+        connection.add_query_logger(note)
+        await pool.release(connection)
+    counts = {}
+    for address in MOST_STATEMENTS:
+        # The first time, asyncpg also asks for types that it does not know yet.
+        await web.get(address)
+        asked.clear()
+        assert (await web.get(address)).status_code == 200, address
+        counts[address] = len(asked)
+
+    assert {address: count for address, count in counts.items() if count > MOST_STATEMENTS[address]} == {}
+    assert min(counts.values()) > 0
