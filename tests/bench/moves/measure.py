@@ -117,9 +117,10 @@ async def _consume(consumer: Consumer, kafka: str, dsn: str, prefix: str, total:
     ended = await asyncio.to_thread(
         subprocess.run, command, capture_output=True, text=True, check=False, timeout=_MOST_SECONDS
     )
-    if ended.returncode:
-        raise RuntimeError(f"{consumer.module} failed:\n{ended.stderr[-2000:]}")
-    told = json.loads(ended.stdout.splitlines()[-1])
+    last = ended.stdout.rpartition("\n{")
+    if ended.returncode or not last[1]:
+        raise RuntimeError(f"{consumer.module} failed:\n{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}")
+    told = json.loads("{" + last[2])
     return Reading(total / told["seconds"], told["processor"] / total)
 
 
