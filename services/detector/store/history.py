@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -151,9 +153,13 @@ class StoredState(NamedTuple):
     version: int
 
 
+# From a tuple, in a third of the time that the constructor takes.
+_stored = partial(tuple.__new__, StoredState)
+
+
 async def states(connection: Executor, deals: Sequence[str]) -> dict[str, StoredState]:
     """The stored states of those of these deals that are known."""
-    return {row["deal"]: StoredState(row["state"], row["version"]) for row in await connection.fetch(_STATES, deals)}
+    return {deal: _stored((state, version)) for deal, state, version in await connection.fetch(_STATES, deals)}
 
 
 async def events_of(connection: Executor, deals: Sequence[str]) -> dict[str, list[Event]]:
@@ -215,19 +221,15 @@ async def drop_visits(connection: Executor, gone: Sequence[tuple[str, int]]) -> 
 
 
 async def save_visits(connection: Connection, visits: Sequence[tuple[str, Visit]]) -> None:
-    """Insert or update visits."""
+    """Insert or update visits; those of one deal come in the order of entering."""
     if not visits:
         return
     rows = (
         (deal, v.entered, v.pipeline, v.stage, v.left, v.known, v.progressed, _recorded_later(v))
-        for deal, v in sorted(visits, key=_visit_key)
+        for deal, v in sorted(visits, key=itemgetter(0))
     )
     await stage(connection, "staged_visit", rows)
     await connection.execute(_SAVE_VISITS)
-
-
-def _visit_key(visit: tuple[str, Visit]) -> tuple[str, int]:
-    return visit[0], visit[1].entered
 
 
 def _moment(instant: int | None) -> datetime | None:
