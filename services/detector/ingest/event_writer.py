@@ -54,6 +54,8 @@ _DESCRIBING = frozenset((*ATTRIBUTES, "reason", "activity", "buyer", "translatio
 _KEY, _TIME = attrgetter("key"), attrgetter("key.time")
 # From a tuple, in a third of the time that the constructor takes.
 _new_event = partial(tuple.__new__, NewEvent)
+# Of a deal that is new.
+_UNKNOWN = StoredState(b"", 0)
 One = TypeVar("One")
 
 
@@ -180,8 +182,7 @@ class EventWriter:
         if out_of_order:
             await self._fold_anew(connection, changes, out_of_order, new, former)
         await self._handovers.publish(connection, changes.handovers, handed_over)
-        versions = {deal: state.version for deal, state in stored.items()}
-        saved = [(deal, state, versions.get(deal, 0) + 1) for deal, state in changes.folded.states]
+        saved = [(deal, state, stored.get(deal, _UNKNOWN).version + 1) for deal, state in changes.folded.states]
         # Everything is folded: free the memory while the database writes.
         for read in (new, stored, changes.folded.states):
             read.clear()

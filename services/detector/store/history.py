@@ -32,7 +32,10 @@ UPDATE event SET time = w.time, rank = w.rank, data = w.data
 FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::smallint[], $5::text[]) AS w (deal, id, time, rank, data)
 WHERE event.deal = w.deal AND event.id = w.id
 """
-_STATES = "SELECT deal, state, version FROM deal WHERE deal = ANY($1::text[])"
+# asyncpg looks at each element of an array as at a container: as JSON they cost a fraction.
+_STATES = """
+SELECT deal, state, version FROM deal WHERE deal = ANY(ARRAY(SELECT json_array_elements_text($1::json)))
+"""
 _EVENTS = "SELECT deal, id, time, rank, data FROM event WHERE deal = ANY($1::text[]) ORDER BY deal, time, rank, id"
 _VISITS = "SELECT deal, entered, pipeline, stage, left_at, known FROM visit WHERE deal = ANY($1::text[])"
 _SAVE_DEALS = """
@@ -159,7 +162,8 @@ _stored = partial(tuple.__new__, StoredState)
 
 async def states(connection: Executor, deals: Sequence[str]) -> dict[str, StoredState]:
     """The stored states of those of these deals that are known."""
-    return {deal: _stored((state, version)) for deal, state, version in await connection.fetch(_STATES, deals)}
+    rows = await connection.fetch(_STATES, orjson.dumps(deals).decode())
+    return {deal: _stored((state, version)) for deal, state, version in rows}
 
 
 async def events_of(connection: Executor, deals: Sequence[str]) -> dict[str, list[Event]]:
