@@ -37,6 +37,12 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml tests/support/oidc_provider/pa
 		|| echo "npm cannot install the OpenID provider: the tests of sign-in there are skipped"
 	touch $@ $(VENV)/.demo
 
+# Without them the bench names what it skips.
+$(VENV)/.peers: requirements/peers.txt
+	test -x $(VENV)/peers/bin/python || $(PYTHON) -m venv $(VENV)/peers
+	@$(VENV)/peers/bin/python requirements/install.py requirements/peers.txt && touch $@ \
+		|| echo "requirements/peers.txt cannot be installed: the bench skips the peers"
+
 unit: $(VENV)/.dev ## run the unit tests: no servers, a tenth of the examples, nothing slow
 	$(BIN)/python -m pytest -q -n logical --dist worksteal -m "not slow" --hypothesis-profile=unit --ignore=tests/unit/house tests/unit
 
@@ -62,7 +68,7 @@ check: $(VENV)/.dev ## format, lint, types, layers and the rules of the house
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/unit/house
 
-bench: $(VENV)/.dev ## measure speed against bare baselines; writes bench.json
+bench: $(VENV)/.dev $(VENV)/.peers ## measure speed against bare baselines and other stream processors; writes bench.json
 	$(BIN)/python -m tests.bench.run
 
 simulate-signals: $(VENV)/.dev ## measure false tickets, and how soon a true change is found; writes simulated.json
@@ -92,6 +98,7 @@ lock: $(VENV)/.dev ## pin the dependencies again
 	$(BIN)/uv pip compile pyproject.toml --extra import --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra embedded --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/demo.txt
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/dev.txt
+	$(BIN)/uv pip compile requirements/peers.in --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/peers.txt
 
 clean: ## remove what was installed and cached here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis

@@ -35,6 +35,7 @@ from tests.bench import (
     what_if,
 )
 from tests.bench.figures import Figure
+from tests.bench.moves import measure as moves
 from tests.support.databases import new_database
 from tests.support.servers import kafka_address, postgres_dsn
 
@@ -42,6 +43,7 @@ PARTS = [
     "intake",
     "answers",
     "detector",
+    "moves",
     "time",
     "statistics",
     "weeks",
@@ -71,6 +73,8 @@ async def measure(chosen: argparse.Namespace, kafka: str, dsn: str, folder: Path
             figures += await answers.measure(kafka, await prefix(kafka), folder, chosen.per_second, show)
         if "detector" in chosen.parts:
             figures += await detector.measure(kafka, new_dsn, await prefix(kafka), folder, chosen.rounds, show)
+        if "moves" in chosen.parts:
+            figures += await moves.measure(kafka, dsn, await prefix(kafka), folder, chosen.rounds, show)
         if "time" in chosen.parts:
             figures += await detector.cost_of_time(new_dsn, 200, show)
         if "statistics" in chosen.parts:
@@ -98,12 +102,16 @@ async def measure(chosen: argparse.Namespace, kafka: str, dsn: str, folder: Path
 
 
 def print_table(figures: list[Figure]) -> None:
-    table = Table("figure", "measured", "unit", "target", "met")
+    table = Table("figure", "measured", "unit", "target", "met", "rounds")
     for figure in figures:
         met = "" if figure.is_met is None else "[green]yes[/green]" if figure.is_met else "[red]no[/red]"
-        value = f"{figure.value:,.3g}" if figure.value < 100 else f"{figure.value:,.0f}"
-        table.add_row(figure.name, value, figure.unit, figure.target, met)
+        rounds = ", ".join(map(_number, figure.rounds))
+        table.add_row(figure.name, _number(figure.value), figure.unit, figure.target, met, rounds)
     console.print(table)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.3g}" if value < 100 else f"{value:,.0f}"
 
 
 def main() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -30,7 +32,10 @@ UPDATE event SET time = w.time, rank = w.rank, data = w.data
 FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::smallint[], $5::text[]) AS w (deal, id, time, rank, data)
 WHERE event.deal = w.deal AND event.id = w.id
 """
-_STATES = "SELECT deal, state, version FROM deal WHERE deal = ANY($1::text[])"
+# asyncpg looks at each element of an array as at a container: as JSON they cost a fraction.
+_STATES = """
+SELECT deal, state, version FROM deal WHERE deal = ANY(ARRAY(SELECT json_array_elements_text($1::json)))
+"""
 _EVENTS = "SELECT deal, id, time, rank, data FROM event WHERE deal = ANY($1::text[]) ORDER BY deal, time, rank, id"
 _VISITS = "SELECT deal, entered, pipeline, stage, left_at, known FROM visit WHERE deal = ANY($1::text[])"
 _SAVE_DEALS = """
@@ -151,9 +156,14 @@ class StoredState(NamedTuple):
     version: int
 
 
+# From a tuple, in a third of the time that the constructor takes.
+_stored = partial(tuple.__new__, StoredState)
+
+
 async def states(connection: Executor, deals: Sequence[str]) -> dict[str, StoredState]:
     """The stored states of those of these deals that are known."""
-    return {row["deal"]: StoredState(row["state"], row["version"]) for row in await connection.fetch(_STATES, deals)}
+    rows = await connection.fetch(_STATES, orjson.dumps(deals).decode())
+    return {deal: _stored((state, version)) for deal, state, version in rows}
 
 
 async def events_of(connection: Executor, deals: Sequence[str]) -> dict[str, list[Event]]:
@@ -215,19 +225,15 @@ async def drop_visits(connection: Executor, gone: Sequence[tuple[str, int]]) -> 
 
 
 async def save_visits(connection: Connection, visits: Sequence[tuple[str, Visit]]) -> None:
-    """Insert or update visits."""
+    """Insert or update visits; those of one deal come in the order of entering."""
     if not visits:
         return
     rows = (
         (deal, v.entered, v.pipeline, v.stage, v.left, v.known, v.progressed, _recorded_later(v))
-        for deal, v in sorted(visits, key=_visit_key)
+        for deal, v in sorted(visits, key=itemgetter(0))
     )
     await stage(connection, "staged_visit", rows)
     await connection.execute(_SAVE_VISITS)
-
-
-def _visit_key(visit: tuple[str, Visit]) -> tuple[str, int]:
-    return visit[0], visit[1].entered
 
 
 def _moment(instant: int | None) -> datetime | None:

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import orjson
+
 from shared.postgres import locks
 from shared.postgres.pool import Connection, Executor
 
 HOUR = 3600 * 1_000_000
 # The instants of a part. The last part of the present hour is published again and again.
 PART_SIZE = 5000
+# Instants as the text of an array: asyncpg looks at each element of an array as at a container.
+_APPEND = """
+INSERT INTO new_receipt (source, instants)
+SELECT source, instants::bigint[] FROM unnest($1::text[], $2::text[]) AS r (source, instants)
+"""
 _TAKE = """
 DELETE FROM new_receipt WHERE id IN (SELECT id FROM new_receipt ORDER BY id LIMIT $1) RETURNING source, instants
 """
@@ -51,10 +58,11 @@ async def try_lock(connection: Connection) -> bool:
     return await locks.try_lock(connection, "receipts")
 
 
-async def append(connection: Connection, receipts: Mapping[str, Sequence[int]]) -> None:
+async def append(connection: Executor, receipts: Mapping[str, Sequence[int]]) -> None:
     """Add receipts of events that were never seen before, by source."""
     if receipts:
-        await connection.copy_records_to_table("new_receipt", records=receipts.items(), columns=("source", "instants"))
+        texts = [f"{{{orjson.dumps(instants)[1:-1].decode()}}}" for instants in receipts.values()]
+        await connection.execute(_APPEND, list(receipts), texts)
 
 
 async def add_pipelines(connection: Executor, pairs: Collection[tuple[str, str]]) -> None:
