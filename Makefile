@@ -1,7 +1,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := services shared tests
+SOURCES := services shared tests setup.py
+# A wheel of the sources with compiled modules. An edit makes it anew: the checkout itself is never compiled.
+COMPILED := $(VENV)/compiled
+# Imports Andon from there, and only tests from the checkout.
+RUN_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(COMPILED):. $(BIN)/python
 # Real event logs and the container engine of the test machine; tests skip what is missing there.
 ANDON_TEST_DATA ?= ../shared
 export ANDON_TEST_DATA
@@ -11,7 +15,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo unit test pictures coverage test-containers check format docs lock bench simulate-signals simulate-verification chaos soak fuzz clean
+.PHONY: help demo clean-demo unit test pictures coverage compile test-compiled test-containers check format docs lock bench simulate-signals simulate-verification chaos soak fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -55,6 +59,20 @@ pictures: $(VENV)/.dev ## play the four stories in Chromium, and write the pictu
 coverage: $(VENV)/.dev ## show the lines that no unit test reaches (the whole suite is too slow to trace on Python 3.11)
 	$(BIN)/python -m pytest -q -n logical -m "not slow" --hypothesis-profile=unit --cov=services --cov=shared --cov-report=term:skip-covered tests/unit
 
+$(COMPILED)/.built: $(VENV)/.dev setup.py $(shell find services shared -type f -not -name '*.pyc')
+	rm -rf build $(COMPILED)
+	ANDON_COMPILE=1 $(BIN)/python setup.py --quiet bdist_wheel --dist-dir $(COMPILED)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(COMPILED) $(COMPILED)/*.whl
+	rm -rf build andon.egg-info
+	touch $@
+
+compile: $(COMPILED)/.built ## compile the hot modules, for bench and test-compiled; needs a C compiler
+
+test-compiled: compile ## run the unit tests of compiled modules on what `compile` built
+	@if ls $(COMPILED)/andon__mypyc.* >/dev/null 2>&1; \
+	then $(RUN_COMPILED) -m pytest --import-mode=append tests/compiled tests/unit/flow; \
+	else echo "SKIPPED test-compiled: nothing was compiled here"; fi
+
 test-containers: $(VENV)/.dev ## bring up docker-compose.yml on a real engine, post a webhook, find the mail
 	@docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 \
 		|| { test -x $(ANDON_TEST_DATA)/tools/container-engine.sh && $(ANDON_TEST_DATA)/tools/container-engine.sh up; } \
@@ -68,8 +86,8 @@ check: $(VENV)/.dev ## format, lint, types, layers and the rules of the house
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/unit/house
 
-bench: $(VENV)/.dev $(VENV)/.peers ## measure speed against bare baselines and other stream processors; writes bench.json
-	$(BIN)/python -m tests.bench.run
+bench: compile $(VENV)/.peers ## measure speed against bare baselines and peers, compiled where that can be built; writes bench.json
+	$(RUN_COMPILED) -m tests.bench.run $(if $(PARTS),--parts $(PARTS))
 
 simulate-signals: $(VENV)/.dev ## measure false tickets, and how soon a true change is found; writes simulated.json
 	$(BIN)/python -m tests.simulate.run
@@ -96,6 +114,7 @@ docs: $(VENV)/.dev ## write the pages that are made of the code
 
 lock: $(VENV)/.dev ## pin the dependencies again
 	$(BIN)/uv pip compile pyproject.toml --extra import --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/run.txt
+	$(BIN)/uv pip compile pyproject.toml --extra import --extra compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/compile.txt
 	$(BIN)/uv pip compile pyproject.toml --extra embedded --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/demo.txt
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/dev.txt
 	$(BIN)/uv pip compile requirements/peers.in --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/peers.txt

@@ -51,8 +51,10 @@ class AgeClock(Protocol):
 class CalendarClock:
     """Runs 24 x 7."""
 
-    name = CALENDAR
     day_seconds = 86_400
+
+    def __init__(self) -> None:
+        self.name = CALENDAR
 
     def due(self, since: int, length: int) -> int:
         return since + length

@@ -61,7 +61,8 @@ class PackedDeltas:
 
     def __iter__(self) -> Iterator[Boundary]:
         """Each change as (instant, 1 or -1)."""
-        return ((number >> 1, 1 if number & 1 else -1) for number in _numbers(self.raw))
+        for number in _numbers(self.raw):
+            yield number >> 1, 1 if number & 1 else -1
 
     @property
     def first_at(self) -> int:

@@ -14,7 +14,6 @@ class AgingLearned(Aging):
     """
 
     kind = "aging-learned"
-    limit_text = None
     cause_charts = ()
 
     def __init__(
@@ -32,6 +31,10 @@ class AgingLearned(Aging):
         self.clock = clocks.of(pipeline, stage)
         self.limit, self._count, self._clears_at = limit, count, clears_at
         self.hold, self.clear_hold = 0, rule.clear_hold.micros()
+
+    @property
+    def limit_text(self) -> None:
+        """The policy has none."""
 
     @property
     def threshold(self) -> int:

@@ -116,14 +116,17 @@ def _changes(visits: Iterable[Visit], versions: Sequence[VersionRule], ends: Seq
     """The changes within each version, in no order; the first of those who are over its limit already at its start."""
     starts = [version.since for version in versions]
     found: list[list[Boundary]] = [[] for _ in versions]
+    # No visit is over a limit before it is over the least of them, which few ever are.
+    least = min((one.rule for one in versions if one.rule is not None), key=lambda rule: rule.limit or 0, default=None)
+    if least is None:
+        return found
     for visit in visits:
-        first, last = max(bisect_right(starts, visit.entered) - 1, 0), len(starts)
-        if visit.left is not None:
-            last = bisect_left(starts, visit.left)
-        for number in range(first, last):
-            rule = versions[number].rule
-            if rule is not None:
-                found[number] += _within(rule, visit, starts[number], ends[number])
+        for due, left in least.spans(visit):
+            first = max(bisect_right(starts, due) - 1, 0)
+            for number in range(first, len(starts) if left is None else bisect_left(starts, left)):
+                rule = versions[number].rule
+                if rule is not None:
+                    found[number] += _within(rule, visit, starts[number], ends[number])
     return found
 
 

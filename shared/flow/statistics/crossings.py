@@ -137,12 +137,11 @@ class CrossingModel:
     def least_number(self, budget: Fraction) -> int:
         """The least number above the mean that chance reaches at most `budget` times in 91 days."""
         start, allowed = ceil(self._mean - _TOLERANCE), float(budget)
-        rarely = (
-            below + 1
-            for below, found in enumerate(self._logarithms())
-            if below >= start and QUARTER_DAYS * self._busiest * exp(found) <= allowed
-        )
-        return next(rarely)
+        number = 0
+        for number, found in enumerate(self._logarithms(), 1):
+            if number > start and QUARTER_DAYS * self._busiest * exp(found) <= allowed:
+                break
+        return number
 
     @cached_property
     def _mean(self) -> float:

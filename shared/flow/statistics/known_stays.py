@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import compress, takewhile
+from itertools import compress
 from operator import lt
 
 from shared.flow.calendars import AgeClock
@@ -126,8 +126,8 @@ class KnownStays:
         if not all(reached):
             starts, ends = list(compress(starts, reached)), list(compress(ends, reached))
         # Of two visits the one entered first reaches the limit first.
-        due = self._clock.due
-        starts += takewhile(end.__gt__, (due(entered, limit) for entered in self._open.now))
+        due, entered = self._clock.due, self._open.now
+        starts += self._clock.dues(entered[: bisect_left(entered, end, key=lambda one: due(one, limit))], limit)
         return sorted(starts), ends
 
     def _longer(self, limit: int, first: int, last: int) -> list[int]:
