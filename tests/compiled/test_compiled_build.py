@@ -22,7 +22,9 @@ def test_every_listed_module_is_compiled() -> None:
 
 def test_it_was_built_from_these_sources() -> None:
     built = {path.relative_to(BUILD) for folder in ("services", "shared") for path in (BUILD / folder).rglob("*.py")}
-    here = {path.relative_to(CHECKOUT) for folder in ("services", "shared") for path in (CHECKOUT / folder).rglob("*.py")}
+    here = {
+        path.relative_to(CHECKOUT) for folder in ("services", "shared") for path in (CHECKOUT / folder).rglob("*.py")
+    }
 
     assert built == here
     assert [path for path in built if (BUILD / path).read_bytes() != (CHECKOUT / path).read_bytes()] == []

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 DRAWER = "services.tickets.charts.drawer"
 # Drawings that are kept, each of about 15 kB.
-KEPT = 256
+KEPT = 1000
 # A process that takes longer for one chart is stuck. A new one first loads its library, for a second.
 LONGEST_SECONDS = 60.0
 

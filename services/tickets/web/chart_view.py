@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -79,11 +79,11 @@ class ChartView:
 
 
 def chart_view(chart: Drawing, policy_zone: str) -> ChartView:
-    """The same once a minute while nothing else of it changes: pages ask for themselves every few seconds."""
-    return _viewed(to_json(to_the_minute(chart)), policy_zone, page_zone(policy_zone))
+    """The same for an hour while nothing else of it changes: pages ask for themselves every few seconds."""
+    return _viewed(to_json(as_seen(chart)), policy_zone, page_zone(policy_zone))
 
 
-@lru_cache(128)
+@lru_cache(512)
 def _viewed(written: bytes, policy_zone: str, reader_zone: str) -> ChartView:
     """`reader_zone`: the zone of the page that is being made, which the texts are in."""
     chart = from_json(written)
@@ -201,8 +201,11 @@ def _weeks(count: int) -> str:
     return "1 week" if count == 1 else f"{count} weeks"
 
 
-def to_the_minute(chart: Drawing) -> Drawing:
-    """Its times without seconds, which no reader can see."""
+def as_seen(chart: Drawing) -> Drawing:
+    """Its times no finer than a reader can see: no seconds, and days from and to whole hours.
+
+    So a chart of days is drawn again when it shows something else, or an hour later.
+    """
     if not isinstance(chart, LineChart):
         return chart
 
@@ -211,6 +214,8 @@ def to_the_minute(chart: Drawing) -> Drawing:
 
     lines = {name: whole(points) for name, points in chart.lines.items()}
     (since, _), (until, _) = whole([(chart.since, 0), (chart.until, 0)])
+    if chart.grain is Grain.DAY:
+        since, until = since.replace(minute=0), until.replace(minute=0) + timedelta(hours=1)
     return replace(chart, lines=lines, since=since, until=until, dots=whole(chart.dots))
 
 

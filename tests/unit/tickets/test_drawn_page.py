@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -89,3 +90,16 @@ def test_two_replicas_give_a_page_the_same_tag(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(f"services.tickets.web.{module}.MARK_SECRET", "another")
 
     assert tag() == mine
+
+
+def test_a_chart_of_days_is_the_same_for_an_hour_and_new_when_it_shows_more() -> None:
+    def chart(minute: int, value: float = 1.0) -> ChartView:
+        line = [(day(0), value), (day(2), 2.0)]
+        now = day(3) + timedelta(minutes=minute, seconds=7)
+        return chart_view.chart_view(
+            LineChart("Deals", "deals", {"deals": line}, now - timedelta(days=90), now, "UTC"), "UTC"
+        )
+
+    assert chart(0).key == chart(59).key
+    assert chart(0).key != chart(60).key
+    assert chart(0).key != chart(0, value=2.0).key
