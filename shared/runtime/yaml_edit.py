@@ -89,7 +89,8 @@ def _arrange(document: Any, change: ListChange) -> None:
 
 def _with_fields(text: str, fields: Sequence[FieldChange]) -> str:
     root = compose(text)
-    text = _applied(text, [edit for path, value in fields if value is not None for edit in _set(root, path, value)])
+    written = [(path, value) for path, value in fields if value is not None]
+    text = _applied(text, [edit for path, value in written for edit in _set(root, text, path, value)])
     for path, value in fields:
         # What is removed last of a group ends where the one before it does: one at a time.
         if value is None:
@@ -121,8 +122,8 @@ def _pairs(node: Node | None) -> list[tuple[Node, Node]]:
     return node.value if isinstance(node, MappingNode) else []
 
 
-def _set(root: Node | None, path: KeyPath, value: YamlValue) -> Iterator[_Edit]:
-    """Replace the value of a field, or add the field after the first one of its group."""
+def _set(root: Node | None, text: str, path: KeyPath, value: YamlValue) -> Iterator[_Edit]:
+    """Replace the value of a field, or add the field at the end of its group."""
     group, name = _found(root, path[:-1]), path[-1]
     pairs = _pairs(group)
     written = next(((key, old) for key, old in pairs if key.value == name), None)
@@ -134,9 +135,17 @@ def _set(root: Node | None, path: KeyPath, value: YamlValue) -> Iterator[_Edit]:
         else:
             yield _Edit(key.end_mark.index, end, f": {_flow(value)}")
     elif group is not None and pairs:
-        second, _ = pairs[:2][-1]
-        between = ", " if _is_inline(group) else "\n" + " " * second.start_mark.column
-        yield _Edit(second.start_mark.index, second.start_mark.index, f"{_flow(str(name))}: {_flow(value)}{between}")
+        yield _added(group, text, f"{_flow(str(name))}: {_flow(value)}")
+
+
+def _added(group: Node, text: str, field: str) -> _Edit:
+    """Add a field at the end of a group that has others."""
+    end = _end(group.value[-1][1])
+    if _is_inline(group):
+        return _Edit(end, end, f", {field}")
+    end = _line_end(text, end)
+    start = "" if text[end - 1] == "\n" else "\n"
+    return _Edit(end, end, f"{start}{' ' * group.start_mark.column}{field}\n")
 
 
 def _removed(root: Node | None, text: str, path: KeyPath) -> Iterator[_Edit]:
@@ -161,7 +170,7 @@ def _listed(root: Node | None, text: str, change: ListChange) -> Iterator[_Edit]
     if not change.entries:
         yield from _removed(root, text, change.path)
     elif not isinstance(node, SequenceNode) or not node.value:
-        yield from _set(root, change.path, [one for one in change.entries if not isinstance(one, int)])
+        yield from _set(root, text, change.path, [one for one in change.entries if not isinstance(one, int)])
     elif _is_inline(node):
         old = [text[one.start_mark.index : _end(one)] for one in node.value]
         parts = [old[one] if isinstance(one, int) else _flow(one) for one in change.entries]

@@ -156,7 +156,7 @@ async def test_the_file_differs_in_what_was_changed(pages: httpx.AsyncClient) ->
     before, after = policy_text().splitlines(), answer.text.splitlines()
     assert [one for one in after if one not in before] == [
         "      - {kind: aging, stage: qualified, limit: 6d, count: 7, clear_hold: 12h}",
-        "      - {kind: wip-low, mode: monitor, stage: demo, min: 12, hold: 1d}",
+        "      - {kind: wip-low, stage: demo, min: 12, hold: 1d, mode: monitor}",
         "      - {kind: stalled, stage: lead, limit: 1w, count: 4}",
     ]
     parse(answer.text)

@@ -80,7 +80,7 @@ def test_a_field_is_added_to_its_rule() -> None:
     assert (sorted(added), gone) == (["      count: 4", "      mode: off"], [])
     assert changed(BLOCK, RuleChange("aging-learned", None, {"budget": "0.3"}))[0] == ["        budget: 0.3"]
     (line,), _ = changed(FLOW, RuleChange("aging", "s", {"count": "4"}))
-    assert line.endswith("rules: [{kind: aging, count: 4, stage: s, limit: 3d}]}")
+    assert line.endswith("rules: [{kind: aging, stage: s, limit: 3d, count: 4}]}")
 
 
 @pytest.mark.parametrize("text", [FLOW, BLOCK, BARE, BARE + "    rules: []\n"])

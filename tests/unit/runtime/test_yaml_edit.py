@@ -63,6 +63,18 @@ def test_a_field_is_changed_added_or_removed(
     assert changed([FieldChange(path, value)]) == lines
 
 
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("g:\n  a: 1   # one\n# tail\nh: 2\n", "g:\n  a: 1   # one\n  new: {x: y}\n# tail\nh: 2\n"),
+        ("g:\n  a:\n    b: 1", "g:\n  a:\n    b: 1\n  new: {x: y}\n"),
+        ("g: {a: 1, b: [2]}   # tail", "g: {a: 1, b: [2], new: {x: y}}   # tail"),
+    ],
+)
+def test_a_field_is_added_at_the_end_of_its_group(text: str, after: str) -> None:
+    assert edited(text, [FieldChange(("g", "new"), {"x": "y"})]) == after
+
+
 def test_several_fields_of_a_group_are_removed_at_once() -> None:
     after = edited(BLOCK, [FieldChange(("flow", "y"), None), FieldChange(("flow", "z"), None)])
 

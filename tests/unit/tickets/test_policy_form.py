@@ -9,6 +9,7 @@ from services.tickets.web.policy_form.shared_sheet import shared_sheet
 from services.tickets.web.policy_form.sheet import PolicySheet
 from services.tickets.web.policy_form.typed_sheet import SheetAnswer, changed_text, typed_values
 from shared.policy import Policy, parse
+from shared.policy.parts import DAYS
 
 TEXT = """\
 version: 1
@@ -43,7 +44,7 @@ silence:
 def made(sheet: PolicySheet, **sent: str) -> str | SheetAnswer:
     """The text that a form with these fields makes; `__` stands for a dot."""
     names = {name.replace("__", "."): value for name, value in sent.items()}
-    assert names.keys() <= {*sheet.names()}
+    assert names.keys() <= dict(sheet.labels()).keys()
     return changed_text(TEXT, sheet, typed_values(sheet, names))
 
 
@@ -125,6 +126,37 @@ def test_recipients_are_changed_added_and_removed() -> None:
     assert none.recipients == ()
 
 
+def test_the_owner_and_a_recipient_have_habits_of_their_own() -> None:
+    found = policy_of(
+        of_pipeline(
+            owner__timezone="Asia/Tokyo",
+            owner__quiet="18:00-08:00, sat sun 08:00-18:00",
+            owner__report="fri 16:30",
+            recipients__0__quiet="",
+            recipients__0__quiet_for="all-but-urgent",
+            recipients__0__notices="none",
+        )
+    ).pipelines["new"]
+
+    week, weekend = found.owner.quiet
+    assert (found.owner.timezone, week.days, weekend.days) == ("Asia/Tokyo", DAYS, ("sat", "sun"))
+    assert (week.begin, week.end) == (18 * 3600, 8 * 3600)
+    assert (found.owner.report.day, found.owner.report.at) == ("fri", 16 * 3600 + 1800)
+    deputy = found.recipients[0]
+    assert (deputy.quiet, deputy.quiet_for, deputy.notices) == ((), "all-but-urgent", ())
+
+
+def test_all_rules_are_turned_off_and_on_at_once() -> None:
+    off = of_pipeline(stop="off", rules__3__mode="monitor")
+    all_off = of_pipeline(stop="off")
+    assert isinstance(all_off, str)
+    sheet = pipeline_sheet(parse(all_off), "new")
+    on = changed_text(all_off, sheet, typed_values(sheet, {"stop": ""}))
+
+    assert [rule.mode for rule in policy_of(off).pipelines["new"].rules] == ["off", "off", "off", "monitor"]
+    assert [rule.mode for rule in policy_of(on).pipelines["new"].rules] == ["active"] * 4
+
+
 def test_rules_on_charts_are_changed_added_and_removed() -> None:
     found = policy_of(
         of_pipeline(
@@ -170,6 +202,35 @@ def test_clocks_are_changed_and_added() -> None:
     assert (found.clocks["late"].days, found.clocks["late"].day_seconds) == (("sat",), 12 * 3600)
 
 
+def test_a_clock_that_nobody_uses_is_removed() -> None:
+    text = TEXT.replace(", clock: office", "")
+    sheet = shared_sheet(parse(text))
+    gone = changed_text(text, sheet, typed_values(sheet, {"clocks.0.remove": "yes"}))
+    new = {"name": "late", "timezone": "UTC", "days": "sat", "hours": "12:00-24:00"}
+    asked = {"clocks.0.remove": "yes"} | {f"clocks.new.{name}": value for name, value in new.items()}
+    other = changed_text(text, sheet, typed_values(sheet, asked))
+
+    assert isinstance(gone, str)
+    assert isinstance(other, str)
+    assert ("clocks" in gone, [*parse(other).clocks]) == (False, ["late"])
+
+
+def test_a_pipeline_is_added_after_the_others() -> None:
+    found = policy_of(
+        of_all(
+            pipelines__new__key="123",
+            pipelines__new__name="Renewals",
+            pipelines__new__owner__name="Head",
+            pipelines__new__owner__mail="head@sales.example",
+            pipelines__new__stages="lead",
+        )
+    )
+
+    assert [*found.pipelines] == ["new", "123"]
+    added = found.pipelines["123"]
+    assert (added.name, added.owner.mail, added.open_stages) == ("Renewals", "head@sales.example", ("lead",))
+
+
 def test_silent_sources_are_changed_and_added() -> None:
     found = policy_of(of_all(silence__0__mode="monitor", silence__new__source="crm", silence__new__budget="0.5"))
 
@@ -206,6 +267,15 @@ def test_silent_sources_are_changed_and_added() -> None:
             "rules.new.measure",
             "No such field; remove it",
         ),
+        ({"owner__quiet": "night"}, "owner.quiet", "'night' has no hours; write for example"),
+        ({"owner__quiet": "18:00-8"}, "owner.quiet", "'8' is not a time of day"),
+        ({"owner__quiet": "someday 18:00-08:00"}, "owner.quiet", "'mon'"),
+        ({"owner__quiet": "00:00-24:00"}, "owner.quiet", "no time for mails"),
+        ({"owner__report": "friday"}, "owner.report", "'friday' is not a day and a time"),
+        ({"owner__report": "fri noon"}, "owner.report", "'noon' is not a time of day"),
+        ({"recipients__0__timezone": "Berlin"}, "recipients.0.timezone", "is not a time zone"),
+        ({"recipients__0__quiet_for": "some"}, "recipients.0.quiet_for", "Choose one of the list."),
+        ({"owner__mail": "deputy@sales.example"}, "recipients.0.name", "already gets the mails"),
         ({"ack_within": "soon"}, "ack_within", "not a duration"),
         ({"name": "x" * 301}, "name", "Write 300 letters at most."),
         ({"clock": "lunch"}, "clock", "Choose one of the list."),
@@ -230,6 +300,13 @@ def test_what_is_wrong_with_a_pipeline_is_named_at_its_field(sent: dict[str, str
         ({"clocks__new__name": "office"}, "clocks.new.name", "There is office already"),
         ({"clocks__new__name": "late"}, "clocks.new.timezone", "missing"),
         ({"clocks__new__name": "calendar"}, "clocks.new.name", "this name means 24 x 7"),
+        ({"clocks__0__remove": "yes"}, "clocks.0.remove", "the clock of demo of New business"),
+        ({"pipelines__new__name": "Nameless"}, "pipelines.new.key", "Write something here."),
+        ({"pipelines__new__key": "new"}, "pipelines.new.key", "There is new already"),
+        ({"pipelines__new__key": "x"}, "pipelines.new.name", "missing"),
+        ({"pipelines__new__key": "x", "pipelines__new__name": "X"}, "pipelines.new.owner.name", "missing"),
+        ({"pipelines__new__key": "x", "pipelines__new__owner__mail": "no"}, "pipelines.new.owner.mail", "address"),
+        ({"pipelines__new__key": "x", "pipelines__new__name": "X"}, "pipelines.new.stages", "missing"),
         ({"silence__0__budget": "0"}, "silence.0.budget", "not a number greater than 0"),
         ({"silence__new__mode": "off"}, "silence.0.source", "a second entry"),
     ],

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
 from services.tickets.web.policy_form.sheet import FieldGroup, PolicyField, PolicySheet, SheetSection
+from services.tickets.web.policy_form.subscriber_fields import habits, who
 from shared import wording
 from shared.contracts.measures import Column
-from shared.contracts.notices import CHOICES
 from shared.policy import MeasureRule, Mode, Pipeline, Policy, Recipient, Stage, StageOutcome
 from shared.policy.model import CALENDAR
 from shared.policy.watchable import PIPELINE_MEASURES, STAGE_MEASURES
+from shared.runtime.yaml_file import KeyPath
 from shared.wording.measures import NAMES
 
 MODES: Mapping[str, str] = {
@@ -22,6 +23,10 @@ MODES: Mapping[str, str] = {
 _ALWAYS = "24 hours, 7 days"
 _ALL, _AS_USUAL = {"": "all that have no rule of their own"}, {"": "as usual"}
 _NEW_KINDS = ("shift", "rework", "slipping", "bottleneck", "aging-learned")
+_STOP = (
+    "A pipeline cannot be removed: tickets, hooks and cords name it. Without rules it opens no tickets; their open ones"
+    " are closed as retracted."
+)
 _YES_NO = {"false": "no", "true": "yes"}
 _OUTCOMES = {
     StageOutcome.OPEN.value: "work is done here",
@@ -44,6 +49,7 @@ def pipeline_sheet(policy: Policy, name: str) -> PolicySheet:
         f"/policy/pipelines/{quote(name)}",
         [
             SheetSection("The pipeline", path, [FieldGroup("", _own(pipeline, clocks), "")]),
+            _owner(pipeline, path),
             _stages(pipeline, path, clocks),
             _recipients(pipeline, path),
             _rules(pipeline, path),
@@ -52,25 +58,9 @@ def pipeline_sheet(policy: Policy, name: str) -> PolicySheet:
 
 
 def _own(pipeline: Pipeline, clocks: Mapping[str, str]) -> list[PolicyField]:
-    within, owner = pipeline.ack_within, pipeline.owner
+    within = pipeline.ack_within
     return [
         PolicyField("name", ("name",), "Name of the pipeline", pipeline.name, is_needed=True),
-        PolicyField(
-            "owner.name",
-            ("owner", "name"),
-            "Owner of the policy: name",
-            owner.name,
-            "A role, or a person",
-            is_needed=True,
-        ),
-        PolicyField(
-            "owner.mail",
-            ("owner", "mail"),
-            "Owner of the policy: mail address",
-            owner.mail,
-            "as sales@example.org",
-            is_needed=True,
-        ),
         PolicyField(
             "ack_within",
             ("ack_within",),
@@ -80,7 +70,26 @@ def _own(pipeline: Pipeline, clocks: Mapping[str, str]) -> list[PolicyField]:
         ),
         PolicyField("clock", ("clock",), "Ages are measured on", pipeline.clock, choices={CALENDAR: _ALWAYS, **clocks}),
         PolicyField("cord", ("cord",), "Anyone may pull the cord", str(pipeline.cord).lower(), choices=_YES_NO),
+        *_all_rules(pipeline),
     ]
+
+
+def _all_rules(pipeline: Pipeline) -> Iterator[PolicyField]:
+    """One field that turns all rules off."""
+    modes: list[KeyPath] = [("rules", number, "mode") for number in range(len(pipeline.rules))]
+    off = Mode.OFF.value
+    if modes and all(rule.mode is Mode.OFF for rule in pipeline.rules):
+        yield PolicyField(
+            "stop", modes[0], "All its rules", off, choices={off: "are off", "": "open tickets"}, more=modes
+        )
+    elif modes:
+        choices = {"": "as each of them says", off: "off"}
+        yield PolicyField("stop", modes[0], "All its rules", "", _STOP, choices=choices, more=modes)
+
+
+def _owner(pipeline: Pipeline, path: tuple[str, str]) -> SheetSection:
+    fields = [*who("owner.", pipeline.owner), *habits("owner.", pipeline.owner)]
+    return SheetSection("Owner of the policy", path, [FieldGroup("", fields, "owner")])
 
 
 def _stages(pipeline: Pipeline, path: tuple[str, str], clocks: Mapping[str, str]) -> SheetSection:
@@ -143,20 +152,8 @@ def _recipients(pipeline: Pipeline, path: tuple[str, str]) -> SheetSection:
 
 
 def _recipient(prefix: str, one: Recipient | None) -> list[PolicyField]:
-    notices = "" if one is None or one.notices is None else ", ".join(one.notices)
-    return [
-        PolicyField(f"{prefix}name", ("name",), "Name", one.name if one else "", is_needed=one is not None),
-        PolicyField(f"{prefix}mail", ("mail",), "Mail address", one.mail if one else "", is_needed=one is not None),
-        PolicyField(f"{prefix}role", ("role",), "Role", one.role if one else "", "as deputy; empty: recipient"),
-        PolicyField(
-            f"{prefix}notices",
-            ("notices",),
-            "Mails about",
-            notices,
-            f"some of {', '.join(CHOICES)}; empty: all but escalated",
-            is_list=True,
-        ),
-    ]
+    role = PolicyField(f"{prefix}role", ("role",), "Role", one.role if one else "", "as deputy; empty: recipient")
+    return [*who(prefix, one), role, *habits(prefix, one)]
 
 
 def _rules(pipeline: Pipeline, path: tuple[str, str]) -> SheetSection:

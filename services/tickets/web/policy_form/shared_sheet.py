@@ -1,10 +1,15 @@
-"""The form of what all pipelines share: times, clocks, silent sources."""
+"""The form of what all pipelines share: times, clocks, silent sources; and of a pipeline that is added."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from services.tickets.web.board_view import listed
 from services.tickets.web.policy_form.pipeline_sheet import MODES
 from services.tickets.web.policy_form.sheet import FieldGroup, PolicyField, PolicySheet, SheetSection
-from shared.policy import ClockPolicy, Policy, SilenceRule
+from services.tickets.web.policy_form.subscriber_fields import who
+from services.tickets.web.policy_form.values import first_stage, time_of_day, words_of
+from shared.policy import ClockPolicy, Policy, SilenceRule, StageTitles
 from shared.policy.numbers import decimal
 
 ADDRESS = "/policy/shared"
@@ -16,7 +21,7 @@ def shared_sheet(policy: Policy) -> PolicySheet:
     return PolicySheet(
         "What all pipelines share",
         ADDRESS,
-        [SheetSection("Times", (), [own]), _clocks(policy), _silence(policy)],
+        [SheetSection("Times", (), [own]), _clocks(policy), _silence(policy), _pipelines(policy)],
     )
 
 
@@ -48,17 +53,33 @@ def _own(policy: Policy) -> list[PolicyField]:
 
 def _clocks(policy: Policy) -> SheetSection:
     groups = [
-        FieldGroup(name, _clock(f"clocks.{number}.", clock), name)
+        FieldGroup(name, _clock(f"clocks.{number}.", clock), name, f"clocks.{number}.remove", _users(policy, name))
         for number, (name, clock) in enumerate(policy.clocks.items())
     ]
     named = PolicyField("clocks.new.name", (), "Name", "", "as office")
     new = FieldGroup("Add a clock", [named, *_clock("clocks.new.", None)], None)
-    return SheetSection("Clocks and holidays", ("clocks",), [*groups, new], entries=len(groups), named_by=named.name)
+    return SheetSection(
+        "Clocks and holidays",
+        ("clocks",),
+        [*groups, new],
+        entries=len(groups),
+        named_by=named.name,
+        taken=policy.clocks,
+    )
+
+
+def _users(policy: Policy, clock: str) -> str:
+    """Who uses the clock, in a sentence; empty: nobody."""
+    titles, users = StageTitles.of(policy), list[str]()
+    for key, pipeline in policy.pipelines.items():
+        users += [pipeline.name] if pipeline.clock == clock else []
+        users += [f"{titles.title(key, one.id)} of {pipeline.name}" for one in pipeline.stages if one.clock == clock]
+    return f"It is the clock of {listed(users)}: choose another one there first." if users else ""
 
 
 def _clock(prefix: str, clock: ClockPolicy | None) -> list[PolicyField]:
     needed = clock is not None
-    hours = ", ".join(f"{_time(begin)}-{_time(end)}" for begin, end in clock.hours) if clock else ""
+    hours = ", ".join(f"{time_of_day(begin)}-{time_of_day(end)}" for begin, end in clock.hours) if clock else ""
     holidays = ", ".join(day.isoformat() for day in sorted(clock.holidays)) if clock else ""
     return [
         PolicyField(
@@ -76,7 +97,7 @@ def _clock(prefix: str, clock: ClockPolicy | None) -> list[PolicyField]:
             ", ".join(clock.days) if clock else "",
             "as mon, tue, wed, thu, fri",
             is_needed=needed,
-            is_list=True,
+            read=words_of,
         ),
         PolicyField(
             f"{prefix}hours",
@@ -85,18 +106,12 @@ def _clock(prefix: str, clock: ClockPolicy | None) -> list[PolicyField]:
             hours,
             "as 09:00-12:30, 13:00-17:30",
             is_needed=needed,
-            is_list=True,
+            read=words_of,
         ),
         PolicyField(
-            f"{prefix}holidays", ("holidays",), "Holidays", holidays, "as 2026-12-25, 2026-12-26", is_list=True
+            f"{prefix}holidays", ("holidays",), "Holidays", holidays, "as 2026-12-25, 2026-12-26", read=words_of
         ),
     ]
-
-
-def _time(seconds: int) -> str:
-    """`09:30`, as the policy writes it."""
-    text = f"{seconds // 3600:02}:{seconds % 3600 // 60:02}"
-    return f"{text}:{seconds % 60:02}" if seconds % 60 else text
 
 
 def _silence(policy: Policy) -> SheetSection:
@@ -128,3 +143,32 @@ def _silent(prefix: str, rule: SilenceRule | None) -> list[PolicyField]:
         ),
         PolicyField(f"{prefix}mode", ("mode",), "The rule", rule.mode.value if rule else "", choices=modes),
     ]
+
+
+def _pipelines(policy: Policy) -> SheetSection:
+    """No fields of those that are there: each has a form of its own."""
+    key = PolicyField("pipelines.new.key", (), "The CRM's id or name", "")
+    fields = [
+        key,
+        PolicyField("pipelines.new.name", ("name",), "Name of the pipeline", ""),
+        *(
+            replace(one, key=("owner", *one.key), label=f"Owner: {one.label.lower()}")
+            for one in who("pipelines.new.owner.", None)
+        ),
+        PolicyField(
+            "pipelines.new.stages",
+            ("stages",),
+            "First stage: the CRM's id or name",
+            "",
+            "Its form, once it is in force, has the others, and its rules.",
+            read=first_stage,
+        ),
+    ]
+    return SheetSection(
+        "Pipelines",
+        ("pipelines",),
+        [FieldGroup("Add a pipeline", fields, None)],
+        entries=len(policy.pipelines),
+        named_by=key.name,
+        taken=policy.pipelines,
+    )

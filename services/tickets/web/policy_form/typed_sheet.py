@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from services.tickets.domain.typed import storable, trimmed
 from services.tickets.web.policy_form.sheet import FieldGroup, PolicyField, PolicySheet, SheetSection
@@ -30,7 +31,7 @@ _NOTHING, _EMPTY = "Nothing is changed.", "Write something here."
 def typed_values(sheet: PolicySheet, sent: Mapping[str, object]) -> dict[str, str]:
     """What a form sends, by field; a field that it leaves out stays as it is written."""
     written = {one.name: one.written for one in sheet.fields()}
-    return {name: trimmed(storable(str(sent.get(name, written.get(name, ""))))) for name in sheet.names()}
+    return {name: trimmed(storable(str(sent.get(name, written.get(name, ""))))) for name, _ in sheet.labels()}
 
 
 def changed_text(before: str, sheet: PolicySheet, typed: Mapping[str, str]) -> str | SheetAnswer:
@@ -47,7 +48,8 @@ def _undone(sheet: PolicySheet, faults: Mapping[str, str]) -> dict[str, str]:
     """What is written in place of what is wrong; of a group without a usable name, of all its fields."""
     unnamed = [section for section in sheet.sections if section.named_by in faults]
     fields = [one for section in unnamed for group in section.groups if group.key is None for one in group.fields]
-    return {one.name: one.written for one in [*fields, *sheet.fields()] if one in fields or one.name in faults}
+    written = {one.name: one.written for one in sheet.fields()}
+    return {name: written.get(name, "") for name in (*(one.name for one in fields), *faults)}
 
 
 def _text(before: str, sheet: PolicySheet, typed: Mapping[str, str]) -> str | SheetAnswer:
@@ -58,11 +60,12 @@ def _text(before: str, sheet: PolicySheet, typed: Mapping[str, str]) -> str | Sh
     if not changes.fields and not changes.lists:
         return SheetAnswer(typed, others=[_NOTHING])
     try:
-        return edited_policy(before, changes.fields, changes.lists)
+        after = edited_policy(before, changes.fields, changes.lists)
     except PolicyError as error:
         return changes.answer(error)
     except PolicyNotEditable as error:
-        return SheetAnswer(typed, others=[f"{str(error)[:1].upper()}{str(error)[1:]}."])
+        return SheetAnswer(typed, others=[_sentence(str(error))])
+    return SheetAnswer(typed, others=[_NOTHING]) if after == before else after
 
 
 def _faults(sheet: PolicySheet, typed: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -72,8 +75,10 @@ def _faults(sheet: PolicySheet, typed: Mapping[str, str]) -> Iterator[tuple[str,
             for one in () if _is_removed(group, typed) else group.fields:
                 if typed[one.name] != one.written and (fault := _fault(one, typed[one.name])):
                     yield one.name, fault
-        name, taken = section.named_by, {str(group.key) for group in section.groups}
-        if name and typed[name] in taken:
+            if group.remove and group.kept_for and _is_removed(group, typed):
+                yield group.remove, group.kept_for
+        name = section.named_by
+        if name and typed[name] in section.taken:
             yield name, f"There is {typed[name]} already; choose another name."
         elif name and not typed[name] and any(_is_new(group, typed) for group in section.groups):
             yield name, _EMPTY
@@ -84,7 +89,17 @@ def _fault(one: PolicyField, value: str) -> str | None:
         return _EMPTY
     if one.choices and value not in one.choices:
         return "Choose one of the list."
-    return f"Write {one.longest} letters at most." if len(value) > one.longest else None
+    if len(value) > one.longest:
+        return f"Write {one.longest} letters at most."
+    try:
+        one.read(value)
+    except ValueError as error:
+        return _sentence(str(error))
+    return None
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _is_new(group: FieldGroup, typed: Mapping[str, str]) -> bool:
@@ -100,18 +115,23 @@ class _SheetChanges:
 
     def __init__(self, typed: Mapping[str, str]) -> None:
         self._typed = typed
-        self.fields: list[FieldChange] = []
+        self._fields: dict[KeyPath, FieldChange] = {}
         self.lists: list[ListChange] = []
         self._places: dict[str, str] = {}
+
+    @property
+    def fields(self) -> list[FieldChange]:
+        """Each path once: where two fields of the form have it, with the value of the last."""
+        return list(self._fields.values())
 
     def add(self, section: SheetSection) -> None:
         """Add what was changed in a section."""
         for group in section.groups:
             if group.key is not None and not _is_removed(group, self._typed):
                 path = (*section.path, group.key) if group.key != "" else section.path
-                self.fields += [
-                    FieldChange((*path, *one.key), self._value(one) or None) for one in self._changed(group)
-                ]
+                for one in self._changed(group):
+                    for key in (one.key, *one.more):
+                        self._change((*path, *key), self._value(one))
         if section.is_list:
             self._add_list(section)
         else:
@@ -130,34 +150,57 @@ class _SheetChanges:
         """An entry of a list, as it is to be written."""
         if isinstance(group.key, int):
             return group.key
-        return {str(one.key[0]): self._value(one) for one in self._changed(group)}
+        return self._written(group)
 
     def _add_groups(self, section: SheetSection) -> None:
+        new = [group for group in section.groups if _is_new(group, self._typed)]
+        gone = [group.key for group in section.groups if _is_removed(group, self._typed)]
         for group in section.groups:
             if group.key is not None:
                 self._place(group, (*section.path, group.key) if group.key != "" else section.path)
-            elif _is_new(group, self._typed):
-                name = self._typed[section.named_by]
-                value = {str(one.key[0]): self._value(one) for one in self._changed(group)}
-                self._place(group, (*section.path, name))
-                self.fields.append(
-                    FieldChange((*section.path, name), value)
-                    if section.entries
-                    else FieldChange(section.path, {name: value})
-                )
+        for group in new:
+            path = (*section.path, self._typed[section.named_by])
+            self._place(group, path)
+            if section.entries:
+                self._change(path, self._written(group))
+            else:
+                self._change(section.path, {str(path[-1]): self._written(group)})
+        if gone and len(gone) == section.entries and not new:
+            self._change(section.path, None)
+        else:
+            for key in gone:
+                self._change((*section.path, key), None)
+
+    def _change(self, path: KeyPath, value: YamlValue | None) -> None:
+        self._fields[path] = FieldChange(path, value)
+
+    def _written(self, group: FieldGroup) -> YamlValue:
+        """A group that is added, as it is to be written."""
+        whole: dict[str, Any] = {}
+        for one in self._changed(group):
+            inner = whole
+            for key in one.key[:-1]:
+                inner = inner.setdefault(key, {})
+            inner[one.key[-1]] = self._value(one)
+        return whole
 
     def _changed(self, group: FieldGroup) -> list[PolicyField]:
         """The fields of the policy that were changed."""
         return [one for one in group.fields if one.key and self._typed[one.name] != one.written]
 
-    def _value(self, one: PolicyField) -> YamlValue:
+    def _value(self, one: PolicyField) -> YamlValue | None:
+        """None: nothing is typed, and nothing to be written."""
         typed = self._typed[one.name]
-        return [part for part in typed.replace(",", " ").split() if part] if one.is_list else typed
+        return one.read(typed) if typed else None
 
     def _place(self, group: FieldGroup, path: KeyPath) -> None:
         if group.fields and group.key != "":
             self._places[dotted(path)] = group.fields[0].name
-        self._places |= {dotted((*path, *one.key)): one.name for one in group.fields if one.key}
+        for one in group.fields:
+            if group.key is None and len(one.key) > 1:
+                self._places.setdefault(dotted((*path, *one.key[:-1])), one.name)
+            if one.key:
+                self._places[dotted((*path, *one.key))] = one.name
 
     def answer(self, error: PolicyError) -> SheetAnswer:
         """Each fault at its field, or at the first one of its group."""
@@ -167,7 +210,7 @@ class _SheetChanges:
             if name is None:
                 others.append(fault)
             else:
-                faults.setdefault(name, f"{fault.text[:1].upper()}{fault.text[1:]}.")
+                faults.setdefault(name, _sentence(fault.text))
         return SheetAnswer(self._typed, faults, fault_texts(PolicyError(others)))
 
     def _field_at(self, path: str) -> str | None:
