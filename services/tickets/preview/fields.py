@@ -133,11 +133,13 @@ def _written(rule: CountRule | AgingLearnedRule | BottleneckRule) -> Iterator[tu
     for name, value in known.items():
         if name == "hold" and isinstance(rule, CountRule):
             yield name, rule.hold_length.text
+        elif name == "clear_hold" and not isinstance(rule, BottleneckRule):
+            yield name, (rule.clear_hold_length if isinstance(rule, CountRule) else rule.clear_hold).text
         elif name == "budget" and isinstance(rule, AgingLearnedRule):
             yield name, decimal(rule.budget)
         elif name == "mode":
             yield name, rule.mode.value
-        elif name in type(rule).model_fields and name not in ("hold", "budget"):
+        elif name in type(rule).model_fields and name not in ("hold", "clear_hold", "budget"):
             yield name, value.text if name == "limit" else str(value)
 
 
@@ -162,6 +164,7 @@ _LABELS = {
     "max": "More deals than",
     "min": "Fewer deals than",
     "hold": "Lasting for",
+    "clear_hold": "Over after a break of",
     "budget": "Openings a quarter by chance",
     "mode": "Mode",
 }
@@ -171,6 +174,7 @@ _CHECKS: Mapping[str, Callable[[str], object]] = {
     "max": _whole(0),
     "min": _whole(1),
     "hold": parse_duration,
+    "clear_hold": parse_duration,
     "budget": positive,
     "mode": _mode,
 }
