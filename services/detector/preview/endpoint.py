@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.detector.preview.past import NoPast, PastReader, PipelinePast
-from services.detector.preview.refolded import MOST_EVENTS, LongHistory, refolded
+from services.detector.preview.refolded import MOST_EVENTS, LongHistory, RefoldedHistory, refolded
 from services.detector.preview.runs import PolicyPast, answer, try_rules
 from services.detector.store import past as past_store
 from services.detector.store.fingerprint import OtherPolicyError
@@ -27,11 +27,15 @@ from shared.runtime.log import logger
 
 _log = logger(__name__)
 # How old the numbers of an answer may be.
-KEPT_SECONDS = 300.0
+KEPT_SECONDS, REFOLDED_SECONDS = 300.0, 60.0
 _LARGEST = 4_000_000
 _TOO_LONG = (
     f"other stages, clocks or another time zone need all events again, and there are more than {MOST_EVENTS:,}: try the"
     " policy on a file of events with andon what-if"
+)
+_NO_DEALS = (
+    "no event names a deal in an open stage of this pipeline, so there is nothing to try its rules on: save it, and try"
+    " other limits once its deals have come"
 )
 
 
@@ -44,13 +48,14 @@ class PreviewRefused(Exception):
 
 
 class PreviewEndpoint:
-    """Keeps the past of the pipeline that was asked about last."""
+    """Keeps the past of the pipeline that was asked about last, and the history under the policy that was."""
 
     def __init__(self, pool: Pool, ruleset: Ruleset) -> None:
         self._pool, self._ruleset = pool, ruleset
         self._reader = PastReader(pool, ruleset)
         self._busy = asyncio.Lock()
         self._kept: tuple[float, PipelinePast] | None = None
+        self._refolded: RefoldedHistory | None = None
 
     def routes(self) -> list[Route]:
         return [Route(PATH, self.preview, methods=["POST"])]
@@ -74,32 +79,57 @@ class PreviewEndpoint:
             return _json(503, PreviewRefusal(reasons=("the database does not answer just now; try again in a minute",)))
 
     def _check(self, pipeline: str, policy: Policy) -> None:
-        if pipeline not in self._ruleset.policy.pipelines:
-            raise PreviewRefused(404, f"the policy in force has no pipeline {pipeline!r}; ask for one that it has")
-        if pipeline not in policy.pipelines:
-            raise PreviewRefused(409, f"the other policy has no pipeline {pipeline!r}; ask for one that both have")
+        if pipeline in policy.pipelines:
+            return
+        if pipeline in self._ruleset.policy.pipelines:
+            raise PreviewRefused(409, f"the other policy has no pipeline {pipeline!r}; ask for one that it has")
+        raise PreviewRefused(404, f"the policy has no pipeline {pipeline!r}; ask for one that it has")
 
     async def _answer(self, pipeline: str, policy: Policy) -> PreviewAnswer:
-        past, other = await self._past(pipeline), Ruleset(policy)
-        tried = await try_rules(
-            self._reader, PolicyPast(self._ruleset, past), PolicyPast(other, await self._past_under(other, past))
-        )
+        other = Ruleset(policy)
+        before, after = await self._pasts(pipeline, other)
+        tried = await try_rules(self._reader, PolicyPast(self._ruleset, before), PolicyPast(other, after))
         deals = set[str]().union(*(one.deals_shown() for one in tried))
-        return answer(past, tried, await past_store.labels(self._pool, deals))
+        return answer(before if before.stages else after, tried, await past_store.labels(self._pool, deals))
 
-    async def _past_under(self, other: Ruleset, past: PipelinePast) -> PipelinePast:
-        """The same, where stays and their ages are the same: they are stored under the policy in force."""
-        if other.policy.stays(past.pipeline) == self._ruleset.policy.stays(past.pipeline):
-            return past
-        return await refolded(self._pool, past, other)
+    async def _pasts(self, pipeline: str, other: Ruleset) -> tuple[PipelinePast, PipelinePast]:
+        """The past under the policy in force and under the other: one where stays and their ages are the same."""
+        in_force = self._ruleset.policy
+        is_new = pipeline not in in_force.pipelines
+        if not is_new and other.policy.stays(pipeline) == in_force.stays(pipeline):
+            past = await self._past(pipeline)
+            return past, past
+        history = await self._refold(other)
+        after = await asyncio.to_thread(history.past, pipeline)
+        if not is_new:
+            return await self._past(pipeline, history.as_of), after
+        if not after.visits:
+            raise PreviewRefused(409, _NO_DEALS)
+        return PipelinePast(pipeline, after.weeks, after.as_of, {}), after
 
-    async def _past(self, pipeline: str) -> PipelinePast:
+    async def _refold(self, other: Ruleset) -> RefoldedHistory:
+        """Kept for a minute: the review of a policy asks for one pipeline after another."""
+        kept = self._refolded
+        if kept is None or kept.ruleset.policy.digest != other.policy.digest:
+            # Two are too much for the memory.
+            self._refolded = None
+            self._refolded = kept = await refolded(self._pool, other)
+            asyncio.get_running_loop().call_later(REFOLDED_SECONDS, self._drop, kept)
+        return kept
+
+    def _drop(self, history: RefoldedHistory) -> None:
+        if self._refolded is history:
+            self._refolded = None
+
+    async def _past(self, pipeline: str, as_of: int | None = None) -> PipelinePast:
+        """As of an instant; None: any of the last minutes."""
         if self._kept is not None:
             read_at, kept = self._kept
-            if kept.pipeline == pipeline and time.monotonic() - read_at < KEPT_SECONDS:
+            is_fresh = time.monotonic() - read_at < KEPT_SECONDS
+            if kept.pipeline == pipeline and is_fresh and as_of in (None, kept.as_of):
                 return kept
         self._kept = None
-        found = await self._reader.read(pipeline)
+        found = await self._reader.read(pipeline, as_of)
         self._kept = time.monotonic(), found
         return found
 

@@ -69,7 +69,9 @@ class PipelinePast:
         self.runs[name] = run
 
 
-class _PastReach(NamedTuple):
+class PastReach(NamedTuple):
+    """The instants from which and up to which there is a past."""
+
     as_of: int
     first_event: int
 
@@ -80,19 +82,20 @@ class PastReader:
     def __init__(self, pool: Pool, ruleset: Ruleset) -> None:
         self._pool, self._ruleset, self._stage_maps = pool, ruleset, StageMapCache(ruleset)
 
-    async def read(self, pipeline: str) -> PipelinePast:
-        """All visits of the pipeline's open stages. Raises NoPast."""
+    async def read(self, pipeline: str, as_of: int | None = None) -> PipelinePast:
+        """All visits of the pipeline's open stages, as of an instant; None: the newest judged. Raises NoPast."""
         stages = self._ruleset.policy.pipelines[pipeline].open_stages
         async with self._pool.acquire() as connection, connection.transaction(**SNAPSHOT):
-            reach = await _reach(connection)
-            known = await past.visits(connection, pipeline, stages, reach.as_of)
+            reach = await past_reach(connection)
+            as_of = reach.as_of if as_of is None else as_of
+            known = await past.visits(connection, pipeline, stages, as_of)
             withdrawn = {one: await learning.withdrawn(connection, (pipeline, one), BEGINNING) for one in stages}
         found = Weeks(reach.first_event, self._ruleset.policy.timezone)
         made = {
-            stage: self._stage_past(found, reach.as_of, (pipeline, stage), one.deals, one.visits, withdrawn[stage])
+            stage: self._stage_past(found, as_of, (pipeline, stage), one.deals, one.visits, withdrawn[stage])
             for stage, one in known.items()
         }
-        return PipelinePast(pipeline, found, reach.as_of, made)
+        return PipelinePast(pipeline, found, as_of, made)
 
     async def read_full(self, known: PipelinePast, stages: Collection[str]) -> None:
         """Add the progress and planned steps of these stages, from the events of their deals."""
@@ -142,11 +145,12 @@ def _as_of(visit: Visit, as_of: int) -> Visit:
     return replace(visit, left=None) if visit.left is not None and visit.left > as_of else visit
 
 
-async def _reach(connection: Connection) -> _PastReach:
+async def past_reach(connection: Connection) -> PastReach:
+    """How far the past of all pipelines reaches. Raises NoPast."""
     watermark, is_held = await evaluation.state(connection)
     first_event = await weeks.first_event(connection)
     if is_held:
         raise NoPast("a history is being loaded; try again when that is done")
     if watermark is None or first_event is None or first_event > watermark:
         raise NoPast("no deal has been judged yet; try again after the first events have come")
-    return _PastReach(watermark, first_event)
+    return PastReach(watermark, first_event)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.detector.preview.past import SNAPSHOT, PipelinePast
+from services.detector.preview.past import SNAPSHOT, PipelinePast, past_reach
 from services.detector.store import history, stages
 from shared.flow.fold import fold
 from shared.flow.preview import StagePast
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
+from shared.flow.statistics.columns import Chart, Value
 from shared.flow.statistics.learned_limits import StageHistory
 from shared.flow.statistics.measures import DealFacts, facts_of, weekly_measures
 from shared.flow.statistics.relocks import Relock
@@ -33,36 +34,75 @@ class LongHistory(Exception):
 
 
 class _RefoldedDeal(NamedTuple):
-    """A deal that was in the pipeline."""
-
     deal: str
     facts: DealFacts
     withdrawn: Sequence[WithdrawnVisit]
 
 
-async def refolded(pool: Pool, known: PipelinePast, other: Ruleset) -> PipelinePast:
-    """The past of a pipeline as of the same instant, under another policy. Raises LongHistory."""
-    weeks = Weeks(known.weeks.first_event, other.policy.timezone)
+@dataclass(frozen=True)
+class RefoldedHistory:
+    """All deals under another policy, as of an instant. `charts`: the weekly values of all its pipelines."""
+
+    ruleset: Ruleset
+    weeks: Weeks
+    as_of: int
+    deals: Sequence[_RefoldedDeal]
+    charts: Mapping[Chart, list[Value | None]]
+    relocks: Sequence[Relock]
+
+    def past(self, pipeline: str) -> PipelinePast:
+        """That of one of its pipelines. Takes a second of a long history: call it in a thread."""
+        found = self._stages(pipeline)
+        charts = {chart: values for chart, values in self.charts.items() if chart.pipeline == pipeline}
+        names = {chart.name for chart in charts}
+        own = [one for one in self.relocks if one.chart in names]
+        return PipelinePast(pipeline, self.weeks, self.as_of, found, full=found, charts=charts, relocks=own)
+
+    def _stages(self, pipeline: str) -> dict[str, StagePast]:
+        """Each open stage of the pipeline."""
+        names = self.ruleset.policy.pipelines[pipeline].open_stages
+        visits: dict[str, list[tuple[str, Visit]]] = {name: [] for name in names}
+        withdrawn: dict[str, list[WithdrawnVisit]] = {name: [] for name in names}
+        for deal, facts, gone in self.deals:
+            for visit in facts.visits:
+                if visit.pipeline == pipeline and visit.stage in visits:
+                    visits[visit.stage].append((deal, visit))
+            for one in gone:
+                if one.visit.pipeline == pipeline and one.visit.stage in withdrawn:
+                    withdrawn[one.visit.stage].append(one)
+        return {
+            name: StagePast(
+                self.weeks,
+                self.as_of,
+                [deal for deal, _ in visits[name]],
+                StageHistory(
+                    [visit for _, visit in visits[name]], withdrawn[name], self.ruleset.clocks.of(pipeline, name)
+                ),
+            )
+            for name in names
+        }
+
+
+async def refolded(pool: Pool, other: Ruleset) -> RefoldedHistory:
+    """The whole history under another policy: one pass for all its pipelines. Raises LongHistory and NoPast."""
     async with pool.acquire() as connection, connection.transaction(**SNAPSHOT):
+        reach = await past_reach(connection)
         if await connection.fetchval(_IS_LONG, MOST_EVENTS):
             raise LongHistory
-        deals = await _deals(connection, known, other)
+        deals = await _deals(connection, reach.as_of, other)
         locks = [Relock.of(data) for data in await relocks.load(connection)]
-    found = await asyncio.to_thread(_stages, known, other, weeks, deals)
-    measures = await asyncio.to_thread(weekly_measures, (one.facts for one in deals), other.policy, weeks, known.as_of)
-    charts = {chart: values for chart, values in measures.values.items() if chart.pipeline == known.pipeline}
-    names = {chart.name for chart in charts}
-    own = [one for one in locks if one.chart in names]
-    return PipelinePast(known.pipeline, weeks, known.as_of, found, full=found, charts=charts, relocks=own)
+    weeks = Weeks(reach.first_event, other.policy.timezone)
+    facts = (one.facts for one in deals)
+    measures = await asyncio.to_thread(weekly_measures, facts, other.policy, weeks, reach.as_of)
+    return RefoldedHistory(other, weeks, reach.as_of, deals, measures.values, locks)
 
 
-async def _deals(connection: Connection, known: PipelinePast, other: Ruleset) -> list[_RefoldedDeal]:
-    """The deals that are, or were believed to be, in the pipeline."""
+async def _deals(connection: Connection, as_of: int, other: Ruleset) -> list[_RefoldedDeal]:
     resolver = StageResolver(other.policy, await stages.load(connection))
     zone, found, read = ZoneInfo(other.policy.timezone), list[_RefoldedDeal](), 0
     async for events in history.deals(connection):
-        one = _refolded([event for event in events if event.key.time <= known.as_of], resolver, zone)
-        if one is not None and _is_in(one, known.pipeline):
+        one = _refolded([event for event in events if event.key.time <= as_of], resolver, zone)
+        if one is not None:
             found.append(one)
         read += 1
         if read % _DEALS_AT_ONCE == 0:
@@ -76,33 +116,3 @@ def _refolded(events: Sequence[Event], resolver: StageResolver, zone: ZoneInfo) 
         return None
     state = fold(events, resolver)
     return _RefoldedDeal(events[0].deal, facts_of(state, events, zone), state.withdrawn)
-
-
-def _is_in(one: _RefoldedDeal, pipeline: str) -> bool:
-    visits = chain(one.facts.visits, (withdrawn.visit for withdrawn in one.withdrawn))
-    return any(visit.pipeline == pipeline for visit in visits) or any(
-        closing.pipeline == pipeline for closing in one.facts.closings
-    )
-
-
-def _stages(known: PipelinePast, other: Ruleset, weeks: Weeks, deals: Sequence[_RefoldedDeal]) -> dict[str, StagePast]:
-    """Each open stage of the pipeline."""
-    pipeline, names = known.pipeline, other.policy.pipelines[known.pipeline].open_stages
-    visits: dict[str, list[tuple[str, Visit]]] = {name: [] for name in names}
-    withdrawn: dict[str, list[WithdrawnVisit]] = {name: [] for name in names}
-    for deal, facts, gone in deals:
-        for visit in facts.visits:
-            if visit.pipeline == pipeline and visit.stage in visits:
-                visits[visit.stage].append((deal, visit))
-        for one in gone:
-            if one.visit.pipeline == pipeline and one.visit.stage in withdrawn:
-                withdrawn[one.visit.stage].append(one)
-    return {
-        name: StagePast(
-            weeks,
-            known.as_of,
-            [deal for deal, _ in visits[name]],
-            StageHistory([visit for _, visit in visits[name]], withdrawn[name], other.clocks.of(pipeline, name)),
-        )
-        for name in names
-    }

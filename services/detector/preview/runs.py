@@ -54,7 +54,9 @@ class PolicyPast(NamedTuple):
 
     @property
     def rules(self) -> list[TriedRule]:
-        return _rules(self.ruleset, self.past.pipeline)
+        """None where the policy does not have the pipeline."""
+        name = self.past.pipeline
+        return _rules(self.ruleset, name) if name in self.ruleset.policy.pipelines else []
 
     @property
     def learned(self) -> set[str]:

@@ -20,8 +20,13 @@ class Openings(NamedTuple):
 
 
 def effect_sentence(answer: PreviewAnswer, before: Policy, after: Policy, name: str) -> str:
-    """`2 tickets fewer a quarter, 1 by chance instead of 3.` Of rules that open tickets; `name`: of the pipeline."""
-    was, will = (openings(answer, policy.pipelines[name], name, policy is after) for policy in (before, after))
+    """`2 tickets fewer a quarter, 1 by chance instead of 3.` Of rules that open tickets.
+
+    `name`: of the pipeline, which may be new.
+    """
+    was, will = Openings(0.0, None), openings(answer, after.pipelines[name], name, is_after=True)
+    if name in before.pipelines:
+        was = openings(answer, before.pipelines[name], name, is_after=False)
     more = will.tickets - was.tickets
     words = "as many tickets a quarter as now"
     if more:

@@ -233,16 +233,17 @@ class PolicyPages:
 
     async def _effect(self, name: str, checked: CheckedPolicy, text: str) -> PolicyEffect:
         """The name of a pipeline, and what the change would have done there."""
-        before, after = checked.before.pipelines.get(name), checked.after.pipelines[name]
-        if before is None:
-            return PolicyEffect(after.name, "This pipeline is new.")
+        after = checked.after.pipelines[name]
+        new = "" if name in checked.before.pipelines else "This pipeline is new. "
+        if new and not after.rules:
+            return PolicyEffect(after.name, f"{new}It has no rules yet.")
         try:
             answer = await self._client.ask(name, text)
         except NoPreview as error:
             reasons = " ".join(f"{reason[:1].upper()}{reason[1:]}." for reason in error.reasons)
-            return PolicyEffect(after.name, f"What it would have done cannot be shown. {reasons}")
+            return PolicyEffect(after.name, f"{new}What it would have done cannot be shown. {reasons}")
         words = effect_sentence(answer, checked.before, checked.after, name)
-        return PolicyEffect(after.name, words, is_counted=True)
+        return PolicyEffect(after.name, new + words, is_counted=True)
 
     async def _conflict(self, form: PolicyForm) -> Response:
         """Others saved a version since the form was made: shows what they changed, and keeps what was typed."""

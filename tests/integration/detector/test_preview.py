@@ -6,15 +6,19 @@ from collections.abc import AsyncIterator, Sequence
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from services.detector.preview import refolded
+from services.detector.preview.endpoint import PreviewEndpoint
 from shared.contracts.measures import Column
 from shared.contracts.preview import PATH, PreviewAnswer, PreviewedRule, PreviewRefusal, PreviewRequest
+from shared.flow.ruleset import Ruleset
 from shared.flow.statistics.chance import CountChance
 from shared.flow.statistics.relocks import Relock
+from shared.flow.visits import Event
 from shared.flow.what_if import Found
 from shared.policy import Policy, parse
-from shared.postgres.pool import Pool
+from shared.postgres.pool import Connection, Pool
 from shared.runtime.instants import micros, moment
 from tests.support.detector_store import emptied
 from tests.support.learning_store import LearningStore, what_if
@@ -36,6 +40,11 @@ STAYS = {
     "stage: lead": "stage: qualified",
     "{id: demo, name: Demo}": "{id: demo, name: Demo, clock: office}",
     "limit: 8d": "limit: 6d",
+}
+# A pipeline that no deal is in.
+PARTNERS = {
+    "silence:\n": "  partners:\n    name: Partners\n    owner: {name: Head, mail: partners@shop.example}\n"
+    "    stages: [{id: first}]\n    rules: [{kind: aging, stage: first, limit: 3d}]\nsilence:\n"
 }
 LEARNED = {"aging-learned/sales/proposal"}
 ALL_LEARNED = LEARNED | {"aging-learned/sales/demo", "aging-learned/sales/legal"}
@@ -114,6 +123,41 @@ async def test_it_finds_what_the_pure_function_finds(
     assert (answer.as_of, answer.first_event) == (UNTIL, moment(min(micros(one.time) for one in short_shop())))
     assert_as_found(answer, "before", parse(policy_text()), learned)
     assert_as_found(answer, "after", parse(text), learned)
+
+
+async def test_a_new_pipeline_finds_what_the_pure_function_finds(store: LearningStore) -> None:
+    text = policy_text()
+    sales, renewals = text.index("  sales:"), text.index("  renewals:")
+    in_force = parse(text[:sales] + text[renewals:])
+    routes = PreviewEndpoint(store.pool, Ruleset(in_force)).routes()
+    transport = httpx.ASGITransport(Starlette(routes=routes))
+    async with httpx.AsyncClient(transport=transport, base_url="http://detector") as client:
+        asked = await ask(client, text)
+        unknown = await ask(client, changed(PARTNERS), "partners")
+
+    answer = PreviewAnswer.model_validate_json(asked.content)
+    assert_as_found(answer, "after", parse(text), ALL_LEARNED)
+    assert (answer.visits > 0, {one.before for one in answer.rules}) == (True, {None})
+    assert (unknown.status_code, "no event names a deal" in unknown.text) == (409, True)
+
+
+async def test_pipelines_of_one_policy_are_folded_in_one_pass(
+    detector: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = list[bool]()
+    deals = refolded.history.deals
+
+    def counted(connection: Connection) -> AsyncIterator[list[Event]]:
+        passes.append(True)
+        return deals(connection)
+
+    monkeypatch.setattr(refolded.history, "deals", counted)
+    text = changed(STAYS)
+
+    answers = [await ask(detector, text, name) for name in ("sales", "renewals", "sales")]
+
+    assert [one.status_code for one in answers] == [200, 200, 200]
+    assert len(passes) == 1
 
 
 async def test_rules_on_charts_say_how_many_weeks_they_could_judge(detector: httpx.AsyncClient) -> None:

@@ -71,6 +71,12 @@ def test_a_rule_that_is_only_shown_opens_no_ticket() -> None:
     )
 
 
+def test_a_new_pipeline_has_no_tickets_yet() -> None:
+    before, after = policy(pipelines=("other",)), policy(limit(), pipelines=("other", "sales"))
+
+    assert sentence(None, found(8, 1), before, after) == "2 tickets more a quarter; at most 1 by chance."
+
+
 def test_lines_that_change_are_shown_with_those_around_them() -> None:
     before = "".join(f"{n}\n" for n in range(9))
 

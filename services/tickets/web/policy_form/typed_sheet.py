@@ -154,7 +154,7 @@ class _SheetChanges:
 
     def _add_groups(self, section: SheetSection) -> None:
         new = [group for group in section.groups if _is_new(group, self._typed)]
-        gone = [group.key for group in section.groups if _is_removed(group, self._typed)]
+        gone = [group.key for group in section.groups if group.key is not None and _is_removed(group, self._typed)]
         for group in section.groups:
             if group.key is not None:
                 self._place(group, (*section.path, group.key) if group.key != "" else section.path)
@@ -180,8 +180,8 @@ class _SheetChanges:
         for one in self._changed(group):
             inner = whole
             for key in one.key[:-1]:
-                inner = inner.setdefault(key, {})
-            inner[one.key[-1]] = self._value(one)
+                inner = inner.setdefault(str(key), {})
+            inner[str(one.key[-1])] = self._value(one)
         return whole
 
     def _changed(self, group: FieldGroup) -> list[PolicyField]:
