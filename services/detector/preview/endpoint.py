@@ -26,7 +26,7 @@ from shared.postgres.pool import TRANSIENT, Pool
 from shared.runtime.log import logger
 
 _log = logger(__name__)
-# How old the numbers of an answer may be.
+# How old the numbers of an answer may be, and how long a folded history is kept.
 KEPT_SECONDS, REFOLDED_SECONDS = 300.0, 60.0
 _LARGEST = 4_000_000
 _TOO_LONG = (

@@ -34,6 +34,8 @@ class LongHistory(Exception):
 
 
 class _RefoldedDeal(NamedTuple):
+    """A deal under the other policy."""
+
     deal: str
     facts: DealFacts
     withdrawn: Sequence[WithdrawnVisit]

@@ -80,11 +80,11 @@ def _all_rules(pipeline: Pipeline) -> Iterator[PolicyField]:
     off = Mode.OFF.value
     if modes and all(rule.mode is Mode.OFF for rule in pipeline.rules):
         yield PolicyField(
-            "stop", modes[0], "All its rules", off, choices={off: "are off", "": "open tickets"}, more=modes
+            "stop", modes[0], "All its rules", off, choices={off: "are off", "": "open tickets"}, more=modes[1:]
         )
     elif modes:
         choices = {"": "as each of them says", off: "off"}
-        yield PolicyField("stop", modes[0], "All its rules", "", _STOP, choices=choices, more=modes)
+        yield PolicyField("stop", modes[0], "All its rules", "", _STOP, choices=choices, more=modes[1:])
 
 
 def _owner(pipeline: Pipeline, path: tuple[str, str]) -> SheetSection:

@@ -28,6 +28,14 @@ from tests.support.signed_in import PASSWORD, Browser, hashed
 OWNER, OTHER = "head@sales.example", "old@sales.example"
 TWO = POLICY + POLICY.partition("pipelines:\n")[2].replace("  new:", "  old:", 1).replace(OWNER, OTHER)
 CHANGED = TWO.replace("limit: 10d", "limit: 12d", 1)
+ADDED = {
+    "base": "1",
+    "pipelines.new.key": "123",
+    "pipelines.new.name": "Renewals",
+    "pipelines.new.owner.name": "Head",
+    "pipelines.new.owner.mail": OWNER,
+    "pipelines.new.stages": "due",
+}
 GENERAL = TWO.replace("version: 1\n", "version: 1\ndoing_limit: 3\n")
 
 
@@ -211,9 +219,11 @@ async def test_what_all_pipelines_share_is_changed_in_fields_by_who_owns_all(com
     shown = await admin.send("/policy/shared", "/account", **asked)
     wrong = await admin.send("/policy/shared", "/account", **(asked | {"clocks.0.days": "monday"}))
     refused = await owner.send("/policy/shared", "/account", **asked)
+    added = await admin.send("/policy/shared", "/account", **ADDED)
 
     assert (shown.status_code, wrong.status_code, refused.status_code) == (200, 422, 403)
     assert "It also changes what all pipelines share." in words(shown)
+    assert "Renewals : This pipeline is new. It has no rules yet." in words(added)
     assert "holidays: [2026-12-25]" in words(shown)
     assert 'id="clocks.0.days-fault"' in wrong.text
     links = [('href="/policy/shared"' in (await one.get("/policy")).text) for one in (admin, owner)]
