@@ -53,6 +53,20 @@ def habits(prefix: str, one: Subscriber | None) -> list[PolicyField]:
             (one.timezone if one else "") or "",
             "as Europe/Berlin; empty: that of the policy",
         ),
+        *_quiet_hours(prefix, one),
+        PolicyField(
+            f"{prefix}report",
+            ("report",),
+            "Weekly report",
+            report_text(one.report) if one else "",
+            "as mon 08:00",
+            read=report_of,
+        ),
+    ]
+
+
+def _quiet_hours(prefix: str, one: Subscriber | None) -> list[PolicyField]:
+    return [
         PolicyField(
             f"{prefix}quiet",
             ("quiet",),
@@ -67,13 +81,5 @@ def habits(prefix: str, one: Subscriber | None) -> list[PolicyField]:
             "Quiet hours hold back",
             one.quiet_for if one else "all",
             choices=_HELD_BACK,
-        ),
-        PolicyField(
-            f"{prefix}report",
-            ("report",),
-            "Weekly report",
-            report_text(one.report) if one else "",
-            "as mon 08:00",
-            read=report_of,
         ),
     ]
