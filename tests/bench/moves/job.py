@@ -104,9 +104,9 @@ def apply(moves: Sequence[DealMove]) -> Job:
     visits: dict[tuple[str, datetime], tuple[str, datetime | None]] = {}
     wip: Counter[str] = Counter()
     for source, id_, deal, stage, at in moves:
-        if (source, id_) not in new:
+        if (event := (source, id_)) not in new:
             continue
-        new.remove((source, id_))
+        new.remove(event)
         if (former := deals.get(deal)) is not None:
             visits[deal, former[1]] = former[0], at
             wip[former[0]] -= 1

@@ -105,8 +105,10 @@ def _turned(names: Sequence[str], number: int) -> list[str]:
 @asynccontextmanager
 async def _database(postgres: str) -> AsyncIterator[str]:
     dsn = await new_database(postgres)
-    yield dsn
-    await drop_database(postgres, dsn)
+    try:
+        yield dsn
+    finally:
+        await drop_database(postgres, dsn)
 
 
 async def _consume(consumer: Program, kafka: str, dsn: str, prefix: str, total: int) -> Reading:

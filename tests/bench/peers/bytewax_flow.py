@@ -15,7 +15,7 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
-from tests.bench.moves.job import Arguments, Meter, DealMove, apply, read
+from tests.bench.moves.job import Arguments, DealMove, Meter, apply, read
 from tests.bench.peers.psycopg_driver import carry_out, connect
 
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 import faust
 
 from tests.bench.moves.asyncpg_driver import carry_out, connect
-from tests.bench.moves.job import Arguments, Meter, DealMove, apply, read
+from tests.bench.moves.job import Arguments, DealMove, Meter, apply, read
 
 
 def app(arguments: Arguments, folder: str) -> faust.App:
