@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,9 @@ def load(path: Path) -> Policy:
     return parse(text)
 
 
+@lru_cache(8)
 def parse(text: str) -> Policy:
-    """Read a policy from text; raises PolicyError."""
+    """Read a policy from text; raises PolicyError. A service asks for the same one several times while it starts."""
     try:
         lines, document, faulty = read_faulty_yaml(text)
     except FaultsError as error:

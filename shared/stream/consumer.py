@@ -138,7 +138,7 @@ class Consumer:
             return
         self._followed_at = time.monotonic()
         behind = [tp for tp in self._assignment.cursors if tp not in fetched and self._lag.lag(tp)]
-        pending = self._lag.pending_since() if behind else {}
+        pending = set(filter(self._lag.is_pending, behind))
         for partition in behind:
             await self._assignment.follow(partition)
             if partition not in pending and self._failure is None:

@@ -76,6 +76,12 @@ class LagMonitor:
                 found[partition] = records[0].timestamp
         return found
 
+    def is_pending(self, partition: TopicPartition) -> bool:
+        """Whether a record of the partition is queued or being handled: usually the first of its worker is one."""
+        worker = self._workers.of(partition.partition)
+        queued = chain(worker.current, worker.waiting)
+        return any((record.topic, record.partition) == partition for record in queued)
+
     def _waiting_since(self, partition: TopicPartition, pending: Mapping[TopicPartition, int]) -> int:
         """The time of the first waiting record, else of the last one before it; 0: not known."""
         position = self._assignment.handled.get(partition)

@@ -75,6 +75,10 @@ class Workers(Generic[One]):
     def __iter__(self) -> Iterator[Worker[One]]:
         return iter(self._all)
 
+    def of(self, partition: int) -> Worker[One]:
+        """The one that handles this partition."""
+        return self._all[partition % len(self._all)]
+
     async def run(self, handle: Handle[One]) -> None:
         """Run all until cancelled; raises what `handle` raises. Afterwards nobody waits for them."""
         try:
@@ -91,7 +95,7 @@ class Workers(Generic[One]):
         async with self._changed:
             await self._changed.wait_for(lambda: self._ended or self._has_capacity)
             for partition, records in parts.items():
-                self._all[partition % len(self._all)].waiting += records
+                self.of(partition).waiting += records
             self._changed.notify_all()
 
     @property

@@ -1,5 +1,6 @@
 """`make bench`: measures the services against bare baselines in the same run, and prints a table.
 
+`make bench` runs compiled modules where they can be built, this module alone those of the checkout.
 To compare two checkouts, run each in turn with the same --parts and --rounds and its own --json: figures of one name
 measure the same.
 """
@@ -36,6 +37,7 @@ from tests.bench import (
 )
 from tests.bench.figures import Figure
 from tests.bench.moves import measure as moves
+from tests.support.compiled import runs_compiled
 from tests.support.databases import new_database
 from tests.support.servers import kafka_address, postgres_dsn
 
@@ -101,8 +103,8 @@ async def measure(chosen: argparse.Namespace, kafka: str, dsn: str, folder: Path
     return figures
 
 
-def print_table(figures: list[Figure]) -> None:
-    table = Table("figure", "measured", "unit", "target", "met", "rounds")
+def print_table(figures: list[Figure], modules: str) -> None:
+    table = Table("figure", "measured", "unit", "target", "met", "rounds", caption=f"hot modules: {modules}")
     for figure in figures:
         met = "" if figure.is_met is None else "[green]yes[/green]" if figure.is_met else "[red]no[/red]"
         rounds = ", ".join(map(_number, figure.rounds))
@@ -132,9 +134,11 @@ def main() -> None:
         folder.chmod(0o755)
         with kafka_address(folder / "kafka") as kafka, postgres_dsn(folder / "postgres") as dsn:
             figures = asyncio.run(measure(chosen, kafka, dsn, folder))
-    print_table(figures)
+    modules = "compiled" if runs_compiled() else "pure Python"
+    print_table(figures, modules)
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
-    result = {"at": datetime.now(UTC).isoformat(), **machine, "figures": [figure.as_json() for figure in figures]}
+    shown = [figure.as_json() for figure in figures]
+    result = {"at": datetime.now(UTC).isoformat(), **machine, "modules": modules, "figures": shown}
     chosen.json.write_text(json.dumps(result, indent=1) + "\n")
 
 

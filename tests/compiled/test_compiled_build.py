@@ -10,8 +10,17 @@ import pytest
 import shared
 from tests.support.compiled import CHECKOUT, compiled_sources, is_compiled, runs_compiled
 
-pytestmark = pytest.mark.skipif(not runs_compiled(), reason="needs a C compiler: make test-compiled")
+pytestmark = pytest.mark.skipif(not runs_compiled(), reason="needs compiled modules: make test-compiled")
 BUILD = Path(shared.__path__[0]).parent
+
+
+def sources(root: Path) -> dict[Path, bytes]:
+    """Of all code, by its path below the root."""
+    return {
+        path.relative_to(root): path.read_bytes()
+        for folder in ("services", "shared")
+        for path in (root / folder).rglob("*.py")
+    }
 
 
 def test_every_listed_module_is_compiled() -> None:
@@ -21,10 +30,7 @@ def test_every_listed_module_is_compiled() -> None:
 
 
 def test_it_was_built_from_these_sources() -> None:
-    built = {path.relative_to(BUILD) for folder in ("services", "shared") for path in (BUILD / folder).rglob("*.py")}
-    here = {
-        path.relative_to(CHECKOUT) for folder in ("services", "shared") for path in (CHECKOUT / folder).rglob("*.py")
-    }
+    built, here = sources(BUILD), sources(CHECKOUT)
 
-    assert built == here
-    assert [path for path in built if (BUILD / path).read_bytes() != (CHECKOUT / path).read_bytes()] == []
+    assert built.keys() == here.keys()
+    assert [path for path in built if built[path] != here[path]] == []

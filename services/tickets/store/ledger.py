@@ -13,13 +13,14 @@ from shared.contracts.problems import ProblemData
 from shared.contracts.tickets import CordFacts, StudyFacts, TicketState
 from shared.postgres.pool import Executor, Record
 
-# Each attempt: the newest seal of a cycle, with its study and how it stands. `found` is what an attempt came to.
+# Why an attempt without a verdict ended.
 _LEFT_OFF = """
     LEFT JOIN LATERAL (
         SELECT reason FROM change c WHERE c.ticket = newest.ticket AND c.change IN ('withdrawn', 'closed')
             AND c.at >= newest.sealed_at AND s.verdict IS NULL ORDER BY c.seq LIMIT 1
     ) AS left_off ON true
 """
+# Each attempt: the newest seal of a cycle, with its study and how it stands. `found` is what an attempt came to.
 _ATTEMPTS = f"""
 WITH newest AS (
     SELECT ticket, cycle, content, plan, sealed_at FROM sealed_plan AS p WHERE NOT EXISTS (

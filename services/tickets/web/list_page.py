@@ -32,7 +32,7 @@ from shared.wording.money import MoneyAtStake
 SPARK_DAYS = 60
 CLOSED_DAYS = 30
 # Tickets of a page; and of each part after the first, where there are several.
-ROWS, ROWS_OF_PART = 50, 10
+ROWS, ROWS_OF_PART = 25, 5
 OPEN_STATES = tuple(state for state in TicketState if state is not TicketState.CLOSED)
 FILTERS = ("pipeline", "kind", "state", "sort")
 

@@ -14,12 +14,13 @@ from shared.kafka.admin import partitions_of
 from tests.bench.moves.asyncpg_driver import carry_out, connect
 from tests.bench.moves.job import Arguments, Meter, apply, read
 
+_ENSURE = "INSERT INTO bare.position SELECT unnest($1::int[]), 0 ON CONFLICT DO NOTHING"
 _CLAIM = """
 SELECT partition, next_offset FROM bare.position WHERE partition = ANY($1::int[]) ORDER BY partition FOR UPDATE
 """
 _ADVANCE = """
-INSERT INTO bare.position SELECT * FROM unnest($1::int[], $2::bigint[])
-ON CONFLICT (partition) DO UPDATE SET next_offset = excluded.next_offset
+UPDATE bare.position AS p SET next_offset = w.next_offset
+FROM unnest($1::int[], $2::bigint[]) AS w (partition, next_offset) WHERE p.partition = w.partition
 """
 
 
@@ -28,7 +29,7 @@ async def _handle(connection: asyncpg.Connection, batch: dict[TopicPartition, li
     parts = {partition.partition: records for partition, records in batch.items()}
     async with connection.transaction():
         claimed = dict(await connection.fetch(_CLAIM, list(parts)))
-        records = [one for number, some in parts.items() for one in some if one.offset >= claimed.get(number, 0)]
+        records = [one for number, some in parts.items() for one in some if one.offset >= claimed[number]]
         if records:
             await carry_out(connection, apply([read(record.value) for record in records]))
             await connection.execute(_ADVANCE, list(parts), [some[-1].offset + 1 for some in parts.values()])
@@ -41,7 +42,9 @@ async def consume(arguments: Arguments) -> None:
     meter, connection = Meter(expected), await connect(dsn)
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
-    consumer.assign([TopicPartition(topic, number) for number in await partitions_of(KafkaAccess(kafka), topic)])
+    numbers = await partitions_of(KafkaAccess(kafka), topic)
+    await connection.execute(_ENSURE, numbers)
+    consumer.assign([TopicPartition(topic, number) for number in numbers])
     while True:
         if batch := await consumer.getmany(timeout_ms=1000, max_records=most):
             meter.begin()

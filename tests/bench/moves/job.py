@@ -58,7 +58,7 @@ DIGESTS = {
 DETECTOR_VISITS = _DIGEST.format(rows="SELECT deal, stage, entered, left_at FROM flow.visit")
 
 
-class Move(NamedTuple):
+class DealMove(NamedTuple):
     """A deal enters a stage."""
 
     source: str
@@ -85,18 +85,18 @@ Rows = Sequence[Sequence[Any]]
 Job = Generator[Copied | Statement, Rows, None]
 
 
-def read(value: bytes) -> Move:
+def read(value: bytes) -> DealMove:
     """The move of a record."""
     return of_event(orjson.loads(value))
 
 
-def of_event(event: Mapping[str, Any]) -> Move:
+def of_event(event: Mapping[str, Any]) -> DealMove:
     """The move of an event that was read from JSON."""
     at = datetime.fromisoformat(event["time"])
-    return Move(event["source"], event["id"], event["subject"], event["data"]["stage"], at)
+    return DealMove(event["source"], event["id"], event["subject"], event["data"]["stage"], at)
 
 
-def apply(moves: Sequence[Move]) -> Job:
+def apply(moves: Sequence[DealMove]) -> Job:
     """Apply those moves that are new. Those of one deal come in order of time."""
     yield Copied("staged_move", moves)
     new = {(source, id_) for source, id_ in (yield Statement(_NEW))}
@@ -104,9 +104,9 @@ def apply(moves: Sequence[Move]) -> Job:
     visits: dict[tuple[str, datetime], tuple[str, datetime | None]] = {}
     wip: Counter[str] = Counter()
     for source, id_, deal, stage, at in moves:
-        if (source, id_) not in new:
+        if (event := (source, id_)) not in new:
             continue
-        new.remove((source, id_))
+        new.remove(event)
         if (former := deals.get(deal)) is not None:
             visits[deal, former[1]] = former[0], at
             wip[former[0]] -= 1

@@ -32,7 +32,7 @@ PEERS_PYTHON = Path(sys.prefix) / "peers" / "bin" / "python"
 _MOST_SECONDS = 600
 
 
-class Consumer(NamedTuple):
+class Program(NamedTuple):
     """A program that does the job, and the least rate of the detector, as a multiple of its own, that is aimed at."""
 
     python: str
@@ -47,11 +47,11 @@ class Reading(NamedTuple):
     processor: float
 
 
-CONSUMERS = {
-    BARE: Consumer(sys.executable, "tests.bench.moves.bare", 0.75),
-    "Bytewax": Consumer(str(PEERS_PYTHON), "tests.bench.peers.bytewax_flow", 1.0),
-    "Quix Streams": Consumer(str(PEERS_PYTHON), "tests.bench.peers.quix_application", 1.25),
-    "Faust": Consumer(str(PEERS_PYTHON), "tests.bench.peers.faust_app", None),
+PROGRAMS = {
+    BARE: Program(sys.executable, "tests.bench.moves.bare", 0.75),
+    "Bytewax": Program(str(PEERS_PYTHON), "tests.bench.peers.bytewax_flow", 1.0),
+    "Quix Streams": Program(str(PEERS_PYTHON), "tests.bench.peers.quix_application", 1.25),
+    "Faust": Program(str(PEERS_PYTHON), "tests.bench.peers.faust_app", None),
 }
 
 
@@ -79,10 +79,10 @@ async def measure(
     return _figures(consumers, readings, loads)
 
 
-def _installed(show: Callable[[str], None]) -> dict[str, Consumer]:
+def _installed(show: Callable[[str], None]) -> dict[str, Program]:
     """Those that can be imported; the others are named, with the reason."""
     found = {}
-    for name, consumer in CONSUMERS.items():
+    for name, consumer in PROGRAMS.items():
         if not Path(consumer.python).exists():
             print(f"SKIPPED {name}: requirements/peers.txt is not installed; `make bench` does that", file=sys.stderr)
             continue
@@ -105,11 +105,13 @@ def _turned(names: Sequence[str], number: int) -> list[str]:
 @asynccontextmanager
 async def _database(postgres: str) -> AsyncIterator[str]:
     dsn = await new_database(postgres)
-    yield dsn
-    await drop_database(postgres, dsn)
+    try:
+        yield dsn
+    finally:
+        await drop_database(postgres, dsn)
 
 
-async def _consume(consumer: Consumer, kafka: str, dsn: str, prefix: str, total: int) -> Reading:
+async def _consume(consumer: Program, kafka: str, dsn: str, prefix: str, total: int) -> Reading:
     connection = await asyncpg.connect(dsn)
     await connection.execute(TABLES)
     await connection.close()
@@ -134,7 +136,7 @@ async def _compare(dsn: str, digests: Mapping[str, str], found: dict[str, str], 
 
 
 def _figures(
-    consumers: Mapping[str, Consumer], readings: Mapping[str, Sequence[Reading]], loads: Sequence[float]
+    consumers: Mapping[str, Program], readings: Mapping[str, Sequence[Reading]], loads: Sequence[float]
 ) -> list[Figure]:
     figures = [median_of("moves, load of the machine after each round", loads, "")]
     for name, some in readings.items():

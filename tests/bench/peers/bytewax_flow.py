@@ -15,22 +15,22 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
-from tests.bench.moves.job import Arguments, Meter, Move, apply, read
+from tests.bench.moves.job import Arguments, DealMove, Meter, apply, read
 from tests.bench.peers.psycopg_driver import carry_out, connect
 
 
-class MovesPartition(StatelessSinkPartition[Move]):
+class MovesPartition(StatelessSinkPartition[DealMove]):
     """Writes on a connection of its own."""
 
     def __init__(self, dsn: str, meter: Meter) -> None:
         self._connection, self._meter = connect(dsn), meter
 
-    def write_batch(self, items: list[Move]) -> None:
+    def write_batch(self, items: list[DealMove]) -> None:
         carry_out(self._connection, apply(items))
         self._meter.committed(len(items))
 
 
-class MovesSink(DynamicSink[Move]):
+class MovesSink(DynamicSink[DealMove]):
     def __init__(self, dsn: str, meter: Meter) -> None:
         self._dsn, self._meter = dsn, meter
 
@@ -42,7 +42,7 @@ def flow(arguments: Arguments) -> Dataflow:
     kafka, dsn, topic, expected, most = arguments
     made, meter = Dataflow("moves"), Meter(expected)
 
-    def moves(messages: list[KafkaSourceMessage]) -> list[Move]:
+    def moves(messages: list[KafkaSourceMessage]) -> list[DealMove]:
         meter.begin()
         return [read(message.value) for message in messages]
 

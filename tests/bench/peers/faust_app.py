@@ -13,7 +13,7 @@ from uuid import uuid4
 import faust
 
 from tests.bench.moves.asyncpg_driver import carry_out, connect
-from tests.bench.moves.job import Arguments, Meter, Move, apply, read
+from tests.bench.moves.job import Arguments, DealMove, Meter, apply, read
 
 
 def app(arguments: Arguments, folder: str) -> faust.App:
@@ -34,7 +34,7 @@ def app(arguments: Arguments, folder: str) -> faust.App:
         connection = await connect(dsn)
         async for values in stream.take(most, within=1):
             meter.begin()
-            batch: list[Move] = [read(value) for value in values]
+            batch: list[DealMove] = [read(value) for value in values]
             async with connection.transaction():
                 await carry_out(connection, apply(batch))
             meter.committed(len(batch))

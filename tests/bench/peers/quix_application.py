@@ -12,7 +12,7 @@ from uuid import uuid4
 from quixstreams import Application
 from quixstreams.sinks import BatchingSink, SinkBatch
 
-from tests.bench.moves.job import Arguments, Meter, Move, apply, of_event
+from tests.bench.moves.job import Arguments, DealMove, Meter, apply, of_event
 from tests.bench.peers.psycopg_driver import carry_out, connect
 
 
@@ -40,7 +40,7 @@ def main(arguments: Arguments) -> None:
     )
     meter = Meter(expected)
 
-    def move(event: dict[str, Any]) -> Move:
+    def move(event: dict[str, Any]) -> DealMove:
         meter.begin()
         return of_event(event)
 

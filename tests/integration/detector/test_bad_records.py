@@ -1,4 +1,4 @@
-"""What cannot be read or kept goes to the dead letters and costs the others nothing; the longest ids are kept."""
+"""What cannot be read or kept goes to the dead letters and costs the others nothing; long and odd ids are kept."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from shared.contracts.envelope import INDEXED_BYTES
 from shared.contracts.events import DealEvent
 from shared.policy import parse
 from shared.postgres.pool import Pool
+from shared.runtime.instants import micros
 from tests.support import histories
 from tests.support.detector_store import WIP, Store, emptied, expected, moved
 from tests.support.histories import END, at, wild
@@ -97,3 +98,17 @@ async def test_the_longest_ids_that_may_come_are_kept(pool: Pool) -> None:
 
     assert {row[:3] for row in await store.visits()} >= {(ids[0], *ids[2:])}
     assert await pool.fetchval("SELECT count(*) FROM outbox") == 0
+
+
+@pytest.mark.parametrize("name", ['crm:a"b\\c', "crm:{a,b}", "crm:line\nof\ttwo", "crm:\u2028é😀", "crm:null"])
+async def test_a_deal_of_any_name_goes_on_from_its_state(name: str, pool: Pool) -> None:
+    store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
+    for second, stage in enumerate("ab"):
+        event = json.loads(moved(1, second, stage)) | {"subject": name, "source": name}
+        await store.take([json.dumps(event).encode()])
+
+    assert await pool.fetch("SELECT deal, version FROM deal") == [(name, 2)]
+    assert await pool.fetchval("SELECT count(*) FROM visit WHERE left_at IS NULL") == 1
+    assert [tuple(row) for row in await pool.fetch("SELECT source, instants FROM new_receipt ORDER BY id")] == [
+        (name, [micros(at(second))]) for second in range(2)
+    ]

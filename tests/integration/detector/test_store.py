@@ -162,20 +162,6 @@ async def test_a_visit_is_written_only_where_an_event_may_change_it(
     assert (await store.problems(), await store.visits()) == (problems, visits)
 
 
-@pytest.mark.parametrize("name", ['crm:a"b\\c', "crm:{a,b}", "crm:line\nof\ttwo", "crm:\u2028é😀", "crm:null"])
-async def test_a_deal_of_any_name_goes_on_from_its_state(name: str, pool: Pool) -> None:
-    store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
-    for second, stage in enumerate("ab"):
-        event = json.loads(moved(1, second, stage)) | {"subject": name, "source": name}
-        await store.take([json.dumps(event).encode()])
-
-    assert await pool.fetch("SELECT deal, version FROM deal") == [(name, 2)]
-    assert await pool.fetchval("SELECT count(*) FROM visit WHERE left_at IS NULL") == 1
-    assert [tuple(row) for row in await pool.fetch("SELECT source, instants FROM new_receipt ORDER BY id")] == [
-        (name, [micros(at(second))]) for second in range(2)
-    ]
-
-
 SHARING = [
     moved(1, 3, "a"),
     moved(1, 9, "b"),

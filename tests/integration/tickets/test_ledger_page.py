@@ -126,6 +126,7 @@ async def test_the_ledger_is_searched_by_words_and_kinds(web: httpx.AsyncClient,
     answer = await web.get(f"/ledger?{query}")
 
     assert (answer.status_code, len(rows(answer.text))) == (200, count)
+    assert ("No planned change fits this choice" in answer.text) == (count == 0 and query != "page=2")
 
 
 async def test_choices_that_are_not_known_are_named_and_empty_ones_left_out(web: httpx.AsyncClient) -> None:

@@ -37,21 +37,21 @@ def link(page: httpx.Response, name: str) -> str:
 
 
 async def test_every_ticket_is_on_one_page(web: httpx.AsyncClient, pool: Pool) -> None:
-    await more(pool, "open", 119)
+    await more(pool, "open", 59)
     first = await web.get("/tickets?pipeline=new")
 
-    assert "120 problems of the system need you" in words(first)
-    assert "120 not yet seen" in words(first)
-    assert "The next 50 of 120" in words(first)
+    assert "60 problems of the system need you" in words(first)
+    assert "60 not yet seen" in words(first)
+    assert "The next 25 of 60" in words(first)
 
     second = await web.get(link(first, "needing-more"))
     third = await web.get(link(second, "needing-more"))
 
-    assert "The next 20 of 120" in words(second)
+    assert "The next 10 of 60" in words(second)
     assert 'id="needing-more"' not in third.text
     found = [shown(page) for page in (first, second, third)]
-    assert [len(one) for one in found] == [50, 50, 20]
-    assert len({number for one in found for number in one}) == 120
+    assert [len(one) for one in found] == [25, 25, 10]
+    assert len({number for one in found for number in one}) == 60
     assert "pipeline=new" in link(first, "needing-more")
 
 
@@ -70,14 +70,14 @@ async def test_other_parts_show_their_first_and_lead_to_the_rest(web: httpx.Asyn
     await more(pool, "closed", 70)
     page = await web.get("/tickets")
 
-    assert len(shown(page)) == 21
+    assert len(shown(page)) == 11
     assert "Snoozed (60)" in words(page)
     assert "Closed in the last 30 days (70: 70 given up)" in words(page)
 
     snoozed, closed = await web.get(link(page, "snoozed-more")), await web.get(link(page, "closed-more"))
 
-    assert [len(shown(one)) for one in (snoozed, closed)] == [50, 50]
-    assert len(shown(await web.get(link(snoozed, "snoozed-more")))) == 10
+    assert [len(shown(one)) for one in (snoozed, closed)] == [25, 50]
+    assert len(shown(await web.get(link(snoozed, "snoozed-more")))) == 25
     assert len(shown(await web.get(link(closed, "older")))) == 20
 
 
