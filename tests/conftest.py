@@ -21,6 +21,7 @@ from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from tests.support import examples, outside
 from tests.support.databases import drop_database, drop_databases, migrated_database, new_database
+from tests.support.processes import ServiceProcess
 from tests.support.scheduling import GroupScheduling, long_first
 from tests.support.servers import kafka_address, postgres_dsn
 from tests.support.shared_server import shared
@@ -35,8 +36,9 @@ httpx._transports.default.create_ssl_context = cache(httpx._transports.default.c
 
 
 def pytest_configure() -> None:
-    """End on SIGTERM as on Ctrl-C: fixtures stop their servers and remove what they made."""
+    """End on SIGTERM as on Ctrl-C: fixtures stop their servers and remove what they made. Fork services."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ServiceProcess.is_forked = True
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -14,10 +14,16 @@ from pathlib import Path
 
 from services.demo.ports import free_port
 from services.demo.server import tail
+from tests.support.nursery import ForkedService, nursery
 
 
 class ServiceProcess:
-    """One `andon <service>` that logs to a file."""
+    """One `andon <service>` that logs to a file.
+
+    `is_forked`: as tests do, which start hundreds; benches and chaos start each as a program.
+    """
+
+    is_forked = False
 
     def __init__(self, service: str, environment: Mapping[str, str], folder: Path, port: int | None = None) -> None:
         self.service, self.port = service, port or free_port()
@@ -25,7 +31,7 @@ class ServiceProcess:
         plain = {name: value for name, value in os.environ.items() if not name.startswith("ANDON_")}
         own = {"ANDON_PORT": str(self.port), "ANDON_REPLICA": f"{service}-{self.port}", "ANDON_LOG": "console"}
         self._environment = {**plain, **own, **environment}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | ForkedService | None = None
 
     @property
     def url(self) -> str:
@@ -37,6 +43,9 @@ class ServiceProcess:
         return self._process.pid
 
     def start(self) -> ServiceProcess:
+        if self.is_forked:
+            self._process = nursery().start(self.service, self._environment, self.log)
+            return self
         command = [sys.executable, "-m", "services.cli.main", self.service]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
