@@ -48,6 +48,8 @@ class Nursery:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
 
     def start(self, service: str, environment: Mapping[str, str], log: Path) -> ForkedService:
+        # As with a program, it is there at once.
+        log.touch()
         return ForkedService(self, self._ask(_Start(service, dict(environment), str(log))))
 
     def poll(self, pid: int) -> int | None:
