@@ -19,7 +19,7 @@ from services.detector.publish.stage_catalog import CatalogStage, load_catalog
 from services.detector.settings import DetectorSettings
 from services.detector.store import evaluation
 from services.detector.store.copy_tables import open_flow
-from services.detector.store.watermark import current_watermark
+from services.detector.store.watermark import current_watermark, database_now
 from shared.contracts.problems import ProblemReason
 from shared.contracts.topics import EVENTS
 from shared.flow.ruleset import Ruleset
@@ -28,6 +28,7 @@ from shared.kafka.admin import partitions_of
 from shared.policy import Policy
 from shared.postgres import locks
 from shared.postgres.pool import Pool
+from shared.runtime.clock import ClockKind
 from shared.runtime.settings import ServiceSettings
 from shared.stream import positions
 
@@ -98,7 +99,8 @@ async def wait_until_read(
     ends = await _end_offsets(KafkaAccess.of(settings), topic)
     total, read, moved = sum(ends.values()), -1, time.monotonic()
     async with _pool(settings) as pool:
-        while not await _is_ready(pool, settings, read, total):
+        begun = await database_now(pool)
+        while read != total or not await _is_judged_to(pool, settings, begun):
             stored = await positions.load(pool, [topic])
             before, read = (
                 read,
@@ -139,13 +141,14 @@ async def _pool(settings: ServiceSettings, connections: int = 1) -> AsyncIterato
         await pool.close()
 
 
-async def _is_ready(pool: Pool, settings: DetectorSettings, read: int, total: int) -> bool:
-    """Without a watermark, intervals that are over would not be known as historic."""
-    return read == total and await current_watermark(pool, settings.clock) is not None
+async def _is_judged_to(pool: Pool, settings: DetectorSettings, begun: int) -> bool:
+    """Whether the watermark is known and, by the wall clock, has come to when waiting began.
 
-
-def _offset(stored: Mapping[TopicPartition, positions.StoredPosition], partition: TopicPartition) -> int:
-    return stored.get(partition, positions.NOT_STORED).next_offset
+    Until a partition is seen at its end, it stands at its last record, or at 1970 where it has none: intervals that are
+    over would then not be known as historic.
+    """
+    found = await current_watermark(pool, settings.clock)
+    return found is not None and (settings.clock is not ClockKind.WALL or found >= begun)
 
 
 async def _end_offsets(kafka: KafkaAccess, topic: str) -> dict[TopicPartition, int]:

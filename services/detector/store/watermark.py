@@ -105,6 +105,11 @@ async def record(
     )
 
 
+async def database_now(executor: Executor) -> int:
+    """The present by the database's clock, in microseconds."""
+    return int(await executor.fetchval(f"SELECT {_NOW}"))
+
+
 async def bound(connection: Executor) -> None:
     """Set back progress beyond the present: the database's clock was ahead."""
     await connection.execute(_BOUND)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,11 @@ import asyncpg
 import orjson
 import pytest
 
+from services.detector import control
 from services.detector.settings import DetectorSettings
+from services.detector.store import watermark
+from services.detector.store.copy_tables import open_flow
+from services.detector.store.watermark import Standing
 from services.importer.load import LoadError, LoadProgress, Portion, load, wait_and_reevaluate
 from shared.contracts.envelope import iso
 from shared.contracts.topics import EVENTS
@@ -96,6 +101,24 @@ async def test_problems_of_the_past_are_historic(kafka: str, dsn: str, prefix: s
     assert second_run.problems == {}
     assert await held(dsn) is False
     await connection.close()
+
+
+async def test_all_is_read_only_once_every_partition_is_seen_at_its_end(
+    kafka: str, dsn: str, prefix: str, tmp_path: Path
+) -> None:
+    settings = settings_of(kafka, dsn, prefix, tmp_path)
+    pool = await open_flow(dsn, max_size=1)
+    # Nothing was ever on the topic, and nobody has seen yet that it is empty.
+    await watermark.record(pool, [Standing(number, False, 0, 0) for number in range(4)], partitions=4)
+    waiting = asyncio.ensure_future(control.wait_until_read(settings, lambda read, total: None))
+    await asyncio.sleep(1)
+    assert not waiting.done()
+
+    later = micros(datetime.now(UTC) + timedelta(minutes=1))
+    await watermark.record(pool, [Standing(number, True, later, 0) for number in range(4)], partitions=4)
+    async with asyncio.timeout(30):
+        await waiting
+    await pool.close()
 
 
 async def test_what_is_cut_off_stays_held_until_a_run_comes_to_its_end(
