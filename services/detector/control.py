@@ -62,10 +62,11 @@ class TopicMissing(Exception):
 
 
 class DetectorStalled(Exception):
-    """The detector stopped reading before the end of the topic. `left`: records it has not read."""
+    """The detector stopped before the watermark was at the end of the topic. `left`: records it has not read."""
 
     def __init__(self, patience: float, left: int) -> None:
-        super().__init__(f"the detector has read nothing for {patience:.0f} s, {left} records are left")
+        what = f"{left} records are left" if left else "and has not seen every partition at its end"
+        super().__init__(f"the detector has read nothing for {patience:.0f} s, {what}")
         self.left = left
 
 
@@ -144,8 +145,8 @@ async def _pool(settings: ServiceSettings, connections: int = 1) -> AsyncIterato
 async def _is_judged_to(pool: Pool, settings: DetectorSettings, begun: int) -> bool:
     """Whether the watermark is known and, by the wall clock, has come to when waiting began.
 
-    Until a partition is seen at its end, it stands at its last record, or at 1970 where it has none: intervals that are
-    over would then not be known as historic.
+    Until a partition is seen at its end, it stands at its last record: intervals that are over by now would not be
+    known as historic.
     """
     found = await current_watermark(pool, settings.clock)
     return found is not None and (settings.clock is not ClockKind.WALL or found >= begun)

@@ -16,7 +16,7 @@ from services.detector.settings import DetectorSettings
 from services.detector.store import causes, copy_tables, evaluation, fingerprint, history, learning, receipts, weeks
 from services.detector.store import stages as stage_store
 from services.detector.store.folded_deals import FoldedDeals
-from services.detector.store.watermark import bound, current_watermark
+from services.detector.store.watermark import bound, current_watermark, database_now
 from shared.flow.checkpoints import BEGINNING
 from shared.flow.deltas import CountDeltas
 from shared.flow.fold import fold
@@ -147,9 +147,11 @@ async def _until(connection: Connection, reached: int | None, clock: ClockKind) 
     if clock is ClockKind.WALL:
         await bound(connection)
     current = await current_watermark(connection, clock)
-    if reached is None or current is None:
-        return reached or current
-    return min(reached, current) if clock is ClockKind.WALL else reached
+    if reached is None:
+        return current
+    if clock is ClockKind.LOG:
+        return reached
+    return min(reached, await database_now(connection) if current is None else current)
 
 
 async def _refold_all(connection: Connection, rebuilt: _Rebuilt, report: ReportProgress) -> CountDeltas:

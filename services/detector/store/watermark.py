@@ -116,14 +116,17 @@ async def bound(connection: Executor) -> None:
 
 
 async def current_watermark(connection: Executor, kind: ClockKind) -> int | None:
-    """The instant up to which to evaluate, in microseconds; None until every partition has been seen."""
+    """The instant up to which to evaluate, in microseconds.
+
+    None while a partition is not known: no replica has read a record of it or seen its end. It may hold anything.
+    """
     rows = [Standing(*row) for row in await connection.fetch(_READ)]
     partitions = await connection.fetchval(_PARTITIONS)
     if partitions is None or len(rows) < partitions:
         return None
     if kind is ClockKind.WALL:
-        return min(row.read_at for row in rows)
+        return min(row.read_at for row in rows) or None
     everything_read = all(row.at_end for row in rows) and min(r.read_at for r in rows) > max(r.applied for r in rows)
     # A partition whose replica has gone may hold more than that replica knew of. So each counts up to its own last
     # record, until all have been seen at their ends after the last batch.
-    return max(row.last_at for row in rows) if everything_read else min(row.last_at for row in rows)
+    return (max(row.last_at for row in rows) if everything_read else min(row.last_at for row in rows)) or None

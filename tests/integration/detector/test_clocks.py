@@ -63,6 +63,29 @@ async def test_judgement_time_beyond_the_present_stands_still_until_it_is_brough
     assert await store.problems() == []
 
 
+@pytest.mark.parametrize("clock", ClockKind)
+async def test_nothing_is_evaluated_again_before_every_partition_is_known(store: Store, clock: ClockKind) -> None:
+    known = [Standing(number, True, micros(START), micros(START)) for number in range(1, PARTITIONS)]
+    await record(store.pool, [Standing(0, False, 0, 0), *known], PARTITIONS)
+
+    settings = DetectorSettings(clock=clock)
+    result = await rebuild.rebuild(store.pool, Ruleset(store.policy), settings, 0, lambda done, total: None)
+
+    assert result is None
+    async with store.pool.acquire() as connection:
+        assert await evaluation.state(connection) == (None, False)
+
+
+async def test_judgement_time_stands_still_while_a_partition_is_not_known(store: Store) -> None:
+    await store.evaluate_at(datetime.now(UTC))
+    before = await watermark(store)
+    await store.pool.execute("UPDATE progress SET at_end = false, read_at = 0, last_at = 0 WHERE partition = 0")
+
+    await rebuild.rebuild(store.pool, Ruleset(store.policy), DetectorSettings(), 0, lambda done, total: None)
+
+    assert await watermark(store) == before
+
+
 async def test_the_databases_clock_goes_on_whatever_ours_shows(pool: Pool) -> None:
     passed = 1000.0
     clock = DatabaseClock(pool, lambda: passed)

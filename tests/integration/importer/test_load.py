@@ -14,6 +14,7 @@ import orjson
 import pytest
 
 from services.detector import control
+from services.detector.control import DetectorStalled
 from services.detector.settings import DetectorSettings
 from services.detector.store import watermark
 from services.detector.store.copy_tables import open_flow
@@ -22,6 +23,7 @@ from services.importer.load import LoadError, LoadProgress, Portion, load, wait_
 from shared.contracts.envelope import iso
 from shared.contracts.topics import EVENTS
 from shared.kafka.publisher import OutgoingMessage
+from shared.runtime.clock import ClockKind
 from shared.runtime.instants import micros
 from tests.support.histories import policy_text
 from tests.support.processes import ServiceProcess
@@ -103,19 +105,22 @@ async def test_problems_of_the_past_are_historic(kafka: str, dsn: str, prefix: s
     await connection.close()
 
 
+@pytest.mark.parametrize("clock", ClockKind)
 async def test_all_is_read_only_once_every_partition_is_seen_at_its_end(
-    kafka: str, dsn: str, prefix: str, tmp_path: Path
+    clock: ClockKind, kafka: str, dsn: str, prefix: str, tmp_path: Path
 ) -> None:
-    settings = settings_of(kafka, dsn, prefix, tmp_path)
+    settings = settings_of(kafka, dsn, prefix, tmp_path).model_copy(update={"clock": clock})
     pool = await open_flow(dsn, max_size=1)
     # Nothing was ever on the topic, and nobody has seen yet that it is empty.
     await watermark.record(pool, [Standing(number, False, 0, 0) for number in range(4)], partitions=4)
     waiting = asyncio.ensure_future(control.wait_until_read(settings, lambda read, total: None))
     await asyncio.sleep(1)
     assert not waiting.done()
+    with pytest.raises(DetectorStalled, match="nothing for 0 s, and has not seen every partition at its end"):
+        await control.wait_until_read(settings, lambda read, total: None, patience=0.3)
 
     later = micros(datetime.now(UTC) + timedelta(minutes=1))
-    await watermark.record(pool, [Standing(number, True, later, 0) for number in range(4)], partitions=4)
+    await watermark.record(pool, [Standing(number, True, later, later) for number in range(4)], partitions=4)
     async with asyncio.timeout(30):
         await waiting
     await pool.close()
