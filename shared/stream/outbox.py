@@ -20,7 +20,6 @@ from shared.runtime.metrics import OutboxMetrics
 from shared.runtime.waiting import wait_within
 
 _log = logger(__name__)
-_PUT = "INSERT INTO outbox (topic, key, value) SELECT * FROM unnest($1::text[], $2::bytea[], $3::bytea[])"
 _NEXT = "SELECT id, topic, key, value FROM outbox ORDER BY id LIMIT $1"
 _DELETE = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
 _MEASURE = """
@@ -42,9 +41,10 @@ STUCK_SECONDS = 60.0
 
 async def put(connection: Executor, messages: Iterable[OutgoingMessage]) -> None:
     """Write messages in the transaction of the effects that cause them."""
-    listed = list(messages)
-    if listed:
-        await connection.execute(_PUT, [m.topic for m in listed], [m.key for m in listed], [m.value for m in listed])
+    rows = [(message.topic, message.key, message.value) for message in messages]
+    if rows:
+        # COPY encodes a row at a fraction of what arrays of parameters cost in the client.
+        await connection.copy_records_to_table("outbox", records=rows, columns=("topic", "key", "value"))
 
 
 class Relay:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from shared.flow.statistics.columns import COLUMNS, Chart
 from shared.postgres.pool import Connection, Executor, Record
 
-_MARK = "INSERT INTO stale_chart SELECT *, $4 FROM unnest($1::text[], $2::text[], $3::text[])"
 _MARK_RELOCKS = "INSERT INTO stale_relock SELECT * FROM unnest($1::text[])"
 _TAKE_RELOCKS = "DELETE FROM stale_relock RETURNING chart"
 _MARK_RELOCKED = """
@@ -26,7 +25,6 @@ SELECT DISTINCT pipeline, stage, measure FROM weekly_point WHERE week = 0 AND EX
 """
 _POLICY = "SELECT policy FROM analysis_state"
 _TAKE = "DELETE FROM stale_chart RETURNING pipeline, stage, measure, is_relocked"
-_MARK_SIGNALS = "INSERT INTO stale_signal SELECT * FROM unnest($1::text[], $2::text[], $3::text[])"
 _TAKE_SIGNALS = """
 DELETE FROM stale_signal WHERE (pipeline, stage, measure) IN (
     SELECT DISTINCT pipeline, stage, measure FROM stale_signal LIMIT $1
@@ -68,7 +66,8 @@ def chart_of(row: Record) -> Chart:
 async def mark(connection: Connection, charts: Collection[Chart], is_relocked: bool = False) -> None:
     """Mark charts to be evaluated."""
     if charts:
-        await connection.execute(_MARK, *columns_of(charts), is_relocked)
+        rows = ((*chart, is_relocked) for chart in charts)
+        await connection.copy_records_to_table("stale_chart", records=rows)
 
 
 async def mark_relocks(connection: Connection, names: Collection[str]) -> None:
@@ -105,7 +104,7 @@ async def take(connection: Connection) -> StaleCharts:
 async def mark_signals(connection: Connection, charts: Collection[Chart]) -> None:
     """Mark charts that may show something else than what was published."""
     if charts:
-        await connection.execute(_MARK_SIGNALS, *columns_of(charts))
+        await connection.copy_records_to_table("stale_signal", records=charts)
 
 
 async def take_signals(connection: Connection, limit: int) -> set[Chart]:
