@@ -241,7 +241,7 @@ class EventWriter:
             known = [before, *after]
             if before.entered not in [v.entered for v in after]:
                 changes.folded.gone.append((deal, before.entered))
-        first = first_change.of_later_events(state, before, events)
+        first = first_change.of_later_events(events[0].key.time, after, before, state.withdrawn)
         changes.since(first)
         changes.marks.add(known, state.withdrawn, first)
         self._keep(changes, deal, state, after)

@@ -6,24 +6,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from shared.flow.statistics.close_dates import tells_close
-from shared.flow.visits import DealState, Event, Visit
+from shared.flow.visits import DealState, Event, Visit, WithdrawnVisit
 
 
-def of_later_events(state: DealState, before: Visit | None, events: Sequence[Event]) -> int:
-    """After events, in order, that a state went on with; `before` was its current visit.
+def of_later_events(
+    first: int, visits: Iterable[Visit], before: Visit | None, withdrawn: Iterable[WithdrawnVisit]
+) -> int:
+    """After events, the `first` at this instant, that a state went on with; `before` was its current visit.
 
-    A visit may begin before its event, which tells when it was entered, or belong to another pipeline from its
-    beginning.
+    `visits`, `withdrawn`: of the state since. A visit may begin before its event, which tells when it was entered, or
+    belong to another pipeline from its beginning.
     """
-    first = events[0].key.time
-    current = state.current
-    if current is not None and current is not before and current.entered < first:
-        first = current.entered
-    for visit in state.finished:
-        if visit.entered < first and visit is not before:
+    for visit in visits:
+        if visit is not before and visit.entered < first:
             first = visit.entered
-    for withdrawn, _ in state.withdrawn:
-        first = min(first, withdrawn.entered)
+    for one in withdrawn:
+        first = min(first, one.visit.entered)
     return first
 
 

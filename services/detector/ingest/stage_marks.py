@@ -15,17 +15,26 @@ def stage_of(visit: Visit) -> Stage:
     return visit.pipeline, visit.stage
 
 
-class StageMarks:
-    """The first change of each of the `watched` stages, in `since`, by (pipeline, stage)."""
+# Later than every event.
+_NEVER = 2**63
 
-    def __init__(self, watched: Collection[Stage]) -> None:
-        self._watched = watched
-        self.since: dict[Stage, int] = {}
+
+class StageMarks:
+    """The first change of each of the `watched` stages."""
+
+    def __init__(self, watched: Iterable[Stage]) -> None:
+        self._since = dict.fromkeys(watched, _NEVER)
+
+    @property
+    def since(self) -> dict[Stage, int]:
+        """By (pipeline, stage), of those that change."""
+        return {stage: first for stage, first in self._since.items() if first != _NEVER}
 
     def add(self, visits: Iterable[Visit], withdrawn: Collection[WithdrawnVisit], first: int) -> None:
         """What is known of these visits of a deal changes from an instant on."""
-        since = self.since
+        since = self._since
         for visit in chain(visits, (one.visit for one in withdrawn)) if withdrawn else visits:
             stage = visit.pipeline, visit.stage
-            if first < since.get(stage, first + 1) and stage in self._watched:
+            # Never of a stage that is not watched.
+            if first < since.get(stage, first):
                 since[stage] = first

@@ -58,7 +58,7 @@ def test_nothing_before_the_first_change_differs_after_later_events(
     state = DealState.unpack(old.pack())
     current = state.current
     state.apply(listed[cut:], RESOLVER)
-    first = first_change.of_later_events(state, current, listed[cut:])
+    first = first_change.of_later_events(listed[cut].key.time, state.visits, current, state.withdrawn)
 
     assert before(old, first) == before(whole, first)
 
