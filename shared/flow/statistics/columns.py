@@ -77,10 +77,13 @@ def exact_value(column: Column, text: str | None) -> Value | None:
     whole = int(numerator) * column.scale
     if not denominator:
         return whole
-    value = Fraction(whole, int(denominator))
-    return value.numerator if value.denominator == 1 else value
+    # Times are whole numbers: a fraction is made only of a share.
+    value, rest = divmod(whole, int(denominator))
+    return Fraction(whole, int(denominator)) if rest else value
 
 
 def exact_text(column: Column, value: Value | None) -> str | None:
     """The value as messages write it, in the unit in which it is printed."""
-    return None if value is None else str(Fraction(value.numerator, value.denominator * column.scale))
+    if value is None or column.scale == 1:
+        return None if value is None else str(value)
+    return str(Fraction(value.numerator, value.denominator * column.scale))

@@ -71,10 +71,12 @@ def memory(history: Sequence[Value]) -> float:
 
 def _centred_ranks(values: Sequence[Value]) -> list[int]:
     """Twice the midrank of each value, less the mean of these."""
-    order = sorted(range(len(values)), key=[(float(value), value) for value in values].__getitem__)
+    # Doubles first: fractions are compared only where these are equal.
+    keys = [(float(value), value) for value in values]
+    order = sorted(range(len(values)), key=keys.__getitem__)
     found, first = [0] * len(values), 0
     for last in range(1, len(order) + 1):
-        if last == len(order) or values[order[last]] != values[order[first]]:
+        if last == len(order) or keys[order[last]] != keys[order[first]]:
             for at in order[first:last]:
                 found[at] = first + last - len(order)
             first = last
