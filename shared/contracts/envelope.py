@@ -146,6 +146,10 @@ class Envelope(Message, Generic[Data]):
         """A new event. `attributes` sets others: a `type` that has no default, an `id` in place of a random one."""
         return cls(**{"id": uuid4().hex} | attributes, source=source, subject=subject, time=time, data=data)
 
+    def with_data(self, subject: str, data: Data) -> Self:
+        """A new event like this one, with other data. Checks nothing again, at half the cost: only for our own data."""
+        return self.model_copy(update={"id": uuid4().hex, "subject": subject, "data": data})
+
     def to_json(self) -> bytes:
         """The message as published. Fields that were never set are omitted, as an absent field means "not known"."""
         return self.model_dump_json(exclude=self._unset()).encode()

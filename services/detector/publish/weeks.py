@@ -8,16 +8,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.detector.settings import EVENT_SOURCE
 from services.detector.store import causes, evaluation, weeks
+from services.detector.store.copy_tables import instant, stage
 from services.detector.store.weeks import WeekState
 from shared.contracts.measures import Column, MeasureData, MeasureEvent
 from shared.contracts.topics import MEASURES
 from shared.flow.checkpoints import BEGINNING
-from shared.flow.statistics.columns import COLUMNS, Chart, Value, exact_text, printed
+from shared.flow.statistics.columns import COLUMNS, Chart, exact_text, printed
 from shared.flow.statistics.measures import DEFINITION, MeasureTallies, WeeklyMeasures, definition_of
 from shared.flow.statistics.weeks import Weeks
 from shared.kafka.publisher import OutgoingMessage
@@ -26,11 +29,9 @@ from shared.postgres.pool import Connection
 from shared.runtime.instants import moment
 from shared.stream import outbox
 
-_SAVE = """
+_SAVE = f"""
 INSERT INTO measure AS m (pipeline, stage, measure, period, start_at, end_at, value, exact)
-SELECT p, s, n, 'week', b, e, v, x
-FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::float8[], $7::text[])
-    AS w (p, s, n, b, e, v, x)
+SELECT pipeline, stage, measure, 'week', {instant("start_at")}, {instant("end_at")}, value, exact FROM staged_week
 ON CONFLICT (pipeline, stage, measure, end_at) DO UPDATE SET value = excluded.value, exact = excluded.exact
 WHERE m.exact IS DISTINCT FROM excluded.exact
 RETURNING pipeline, stage, measure, end_at
@@ -38,6 +39,7 @@ RETURNING pipeline, stage, measure, end_at
 # Points of all charts in one transaction.
 _POINTS_AT_ONCE = 20_000
 _MESSAGES_AT_ONCE = 200
+_WEEK = attrgetter("week")
 
 
 class WeeksDone(NamedTuple):
@@ -57,9 +59,12 @@ class _WeekRange(NamedTuple):
 
 
 class _WeekPoint(NamedTuple):
+    """`value`: as it is printed; `exact`: as messages write it. None: the week has none."""
+
     chart: Chart
     week: int
-    value: Value | None
+    value: int | float | None
+    exact: str | None
 
 
 class WeekPublisher:
@@ -139,33 +144,36 @@ class WeekPublisher:
 
     async def _save(self, connection: Connection, known: Weeks, points: Sequence[_WeekPoint]) -> set[tuple[Chart, int]]:
         """Store points; gives those that are new or have changed."""
-        numbers = {moment(known.end(week)): week for week in {point.week for point in points}}
-        ends = {week: end for end, week in numbers.items()}
-        rows = await connection.fetch(
-            _SAVE,
-            [p.chart.pipeline for p in points],
-            [p.chart.stage for p in points],
-            [p.chart.column.value for p in points],
-            [moment(known.start(p.week)) for p in points],
-            [ends[p.week] for p in points],
-            [printed(p.chart.column, p.value) for p in points],
-            [exact_text(p.chart.column, p.value) for p in points],
+        await stage(
+            connection,
+            "staged_week",
+            ((*chart, known.start(week), known.end(week), value, exact) for chart, week, value, exact in points),
         )
+        numbers = {moment(known.end(week)): week for week in {point.week for point in points}}
+        rows = await connection.fetch(_SAVE)
         return {(Chart(row["pipeline"], row["stage"], COLUMNS[row["measure"]]), numbers[row["end_at"]]) for row in rows}
 
     async def _messages(
         self, part: _WeekRange, state: WeekState, known_at: datetime, points: Sequence[_WeekPoint]
     ) -> list[OutgoingMessage]:
-        found = []
-        for number, point in enumerate(sorted(points, key=lambda point: point.week)):
-            if number % _MESSAGES_AT_ONCE == 0:
+        found = list[OutgoingMessage]()
+        for _, some in groupby(sorted(points, key=_WEEK), _WEEK):
+            listed = list(some)
+            like = self._event(listed[0], part, state, known_at)
+            for start in range(0, len(listed), _MESSAGES_AT_ONCE):
                 await asyncio.sleep(0)
-            found.append(self._message(point, part, state, known_at))
+                found += [self._message(point, like) for point in listed[start : start + _MESSAGES_AT_ONCE]]
         return found
 
-    def _message(self, point: _WeekPoint, part: _WeekRange, state: WeekState, known_at: datetime) -> OutgoingMessage:
+    def _message(self, point: _WeekPoint, like: MeasureEvent) -> OutgoingMessage:
+        """The message of a point; `like`: of another one of the same week."""
+        fields = {"pipeline": point.chart.pipeline, "stage": point.chart.stage or None, "measure": point.chart.column}
+        value = None if point.value is None else float(point.value)
+        data = like.data.model_copy(update=fields | {"value": value, "exact": point.exact})
+        return OutgoingMessage.of(self._topic, like.with_data(data.key, data))
+
+    def _event(self, point: _WeekPoint, part: _WeekRange, state: WeekState, known_at: datetime) -> MeasureEvent:
         end = part.weeks.end(point.week)
-        value = printed(point.chart.column, point.value)
         data = MeasureData(
             pipeline=point.chart.pipeline,
             stage=point.chart.stage or None,
@@ -173,8 +181,8 @@ class WeekPublisher:
             period="week",
             start=moment(part.weeks.start(point.week)),
             end=moment(end),
-            value=None if value is None else float(value),
-            exact=exact_text(point.chart.column, point.value),
+            value=point.value,
+            exact=point.exact,
             is_revised=point.week < state.over or (state.reached is not None and end <= state.reached),
             week=point.week,
             over=part.over,
@@ -183,8 +191,7 @@ class WeekPublisher:
             known_at=known_at,
             definition=DEFINITION,
         )
-        event = MeasureEvent.new(source=EVENT_SOURCE, subject=data.key, time=moment(end), data=data)
-        return OutgoingMessage.of(self._topic, event)
+        return MeasureEvent.new(source=EVENT_SOURCE, subject=data.key, time=moment(end), data=data)
 
 
 def _marked_week(known: Weeks, over: int, mark: int | None) -> int:
@@ -196,4 +203,6 @@ def _marked_week(known: Weeks, over: int, mark: int | None) -> int:
 
 def _points_of(measures: WeeklyMeasures, first: int) -> Iterator[_WeekPoint]:
     for chart, values in measures.values.items():
-        yield from (_WeekPoint(chart, week, value) for week, value in enumerate(values, first))
+        column = chart.column
+        for week, value in enumerate(values, first):
+            yield _WeekPoint(chart, week, printed(column, value), exact_text(column, value))

@@ -19,6 +19,9 @@ CREATE TEMP TABLE IF NOT EXISTS staged_visit (
     deal text, entered bigint, pipeline text, stage text, left_at bigint, known boolean, progressed bigint,
     recorded bigint
 ) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS staged_week (
+    pipeline text, stage text, measure text, start_at bigint, end_at bigint, value float8, exact text
+) ON COMMIT DELETE ROWS;
 """
 
 
@@ -41,7 +44,7 @@ def instant(column: str) -> str:
 
 async def clear(connection: Connection) -> None:
     """Empty the tables within a transaction that will stage more."""
-    await connection.execute("TRUNCATE staged_event, staged_deal, staged_visit")
+    await connection.execute("TRUNCATE staged_event, staged_deal, staged_visit, staged_week")
 
 
 async def stage(connection: Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:

@@ -155,3 +155,14 @@ def test_what_waits_as_json_takes_no_more_than_it_needs() -> None:
 
     assert kept[7] == b'{"number":7}'
     assert taken < 200 * len(kept)
+
+
+def test_an_event_with_other_data_is_as_one_made_anew_but_for_its_id() -> None:
+    first = MeasureEvent.new(source="d", subject="p", time=day(1), data=POINT)
+    other = POINT.model_copy(update={"stage": None, "value": None})
+
+    made, anew = first.with_data("q", other), MeasureEvent.new(source="d", subject="q", time=day(1), data=other)
+
+    assert made.id not in (first.id, anew.id)
+    assert made.model_copy(update={"id": anew.id}).to_json() == anew.to_json()
+    assert MeasureEvent.model_validate_json(made.to_json()) == made
