@@ -22,7 +22,7 @@ _log = logger(__name__)
 PARAMETER = "drawing"
 _WANTED = re.compile(rf"([1-9][0-9]?)-([0-9a-f]{{{KEY_LETTERS}}})")
 SVG = "image/svg+xml"
-# In the place of a chart where a page has no scripts; else `andon.js` says it.
+# In the place of a chart where a page has no scripts; else `charts.js` says it.
 _FAILED = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 274 60"><text x="137" y="34" font-size="11" fill="#767c81"'
     ' text-anchor="middle" font-family="system-ui,sans-serif">{}</text></svg>'
