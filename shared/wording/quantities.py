@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 CALENDAR_DAY = 86_400
@@ -14,6 +15,8 @@ _KEPT = re.compile(rf"(?<=\d) (?=(?:{_UNITS}|{_MONTHS})(?!\w))|(?<=usually) (?=\
 _NO_BREAK = "\u00a0"
 
 
+# Pages have hundreds of sentences, most of which they had a few seconds before. Markup is not mistaken for text.
+@lru_cache(8192, typed=True)
 def keep_together(text: str) -> str:
     """The text with no-break spaces around numbers: no line ends with a bare `21` or `usually`."""
     return _KEPT.sub(_NO_BREAK, text)

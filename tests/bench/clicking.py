@@ -25,6 +25,7 @@ from tests.bench.figures import Figure, at_most
 from tests.bench.load import paced
 from tests.bench.many_tickets import OPEN, PIPELINES, STAGES, TICKETS
 from tests.bench.webhook_to_mail import PROBES, PROBES_PER_SECOND, Probes, quantile
+from tests.support.page_charts import chart_addresses
 from tests.support.signed_in import Browser
 from tests.support.sink import sink
 
@@ -42,6 +43,8 @@ MIX: Mapping[str, int] = {
     "plan form": 5,
     "form sent": 10,
 }
+# Charts in the first screen of a page, which a browser fetches at once. The others are fetched when somebody scrolls.
+FIRST_SCREEN: Mapping[str, int] = {"ticket": 1, "stage": 2, "plan form": 1}
 TARGET = 300
 # A mail may take so many times as long beside the clicks, on a machine that both share.
 UNCHANGED = 1.25
@@ -49,20 +52,25 @@ UNCHANGED = 1.25
 
 @dataclass
 class Clicks:
-    """How many milliseconds each answer took, by what was clicked on."""
+    """How many milliseconds each page took, by what was clicked on, and each chart that was fetched after its page."""
 
     taken: dict[str, list[float]] = field(default_factory=dict)
+    charts: list[float] = field(default_factory=list)
 
     def add(self, kind: str, began: float) -> None:
         self.taken.setdefault(kind, []).append((time.perf_counter() - began) * 1000)
 
 
 class Person:
-    """Has some open tickets of their own to work on, so that no two get in each other's way."""
+    """Has some open tickets of their own to work on, so that no two get in each other's way.
+
+    Their browser keeps charts, as their addresses allow.
+    """
 
     def __init__(self, number: int, browser: Browser, clicks: Clicks) -> None:
         self._browser, self._clicks, self._random = browser, clicks, random.Random(number)
         self._own = range(TICKETS - OPEN + 1 + number, TICKETS + 1, PEOPLE)
+        self._known_charts = set[str]()
 
     async def work(self) -> None:
         """Click until cancelled."""
@@ -79,7 +87,17 @@ class Person:
         answer = await self._browser.get(address)
         self._clicks.add(kind, began)
         assert answer.status_code == 200, (address, answer.status_code)
+        shown = chart_addresses(answer.text)[: FIRST_SCREEN.get(kind, 0)]
+        await asyncio.gather(*(self._see(one) for one in shown if one not in self._known_charts))
         return answer.text
+
+    async def _see(self, chart: str) -> None:
+        began = time.perf_counter()
+        answer = await self._browser.get(chart)
+        self._clicks.charts.append((time.perf_counter() - began) * 1000)
+        assert answer.status_code == 200, (chart, answer.status_code)
+        if "immutable" in answer.headers["cache-control"]:
+            self._known_charts.add(chart)
 
     async def _send(self, ticket: int) -> None:
         """Acknowledge a ticket, or undo that: what its page offers."""
@@ -190,6 +208,9 @@ def _page_figures(clicks: Clicks) -> Iterator[Figure]:
         yield Figure(f"click on {kind} p50", quantile(sorted(taken), 0.5), "ms")
     every = sorted(one for taken in clicks.taken.values() for one in taken)
     yield at_most("click on any page p99", quantile(every, 0.99), "ms", TARGET)
+    yield Figure("charts fetched", len(clicks.charts), "")
+    for name, q in (("p50", 0.5), ("p99", 0.99)):
+        yield Figure(f"chart in the first screen {name}", quantile(sorted(clicks.charts), q), "ms")
 
 
 def _mail_figures(probes: Probes, first_with_clicks: int) -> Iterator[Figure]:

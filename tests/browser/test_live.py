@@ -78,6 +78,36 @@ async def test_what_is_typed_and_focused_and_unfolded_stays(company: Company, pa
     assert await page.locator("#numbers-1").evaluate("one => one.open")
 
 
+async def test_charts_that_are_the_same_stay_and_are_not_fetched_again(company: Company, page: Page) -> None:
+    await page.goto(f"{company.url}/stage?pipeline=new&stage=demo")
+    chart = page.locator(".chart").last
+    await chart.scroll_into_view_if_needed()
+    await chart.locator("svg").evaluate("svg => { window.kept = svg; }")
+    await page.evaluate("scrollTo(0, 0)")
+    asked: list[str] = []
+    address = await chart.get_attribute("hx-get")
+    page.on("request", lambda request: asked.append(request.url))
+
+    await company.tell_now("wip-high", "new", "demo", 37)
+    await expect(page.get_by_text("37 deals in work").first).to_be_visible(timeout=WITHIN)
+
+    assert await chart.get_attribute("hx-get") == address
+    assert await page.evaluate("window.kept.isConnected")
+    assert f"{company.url}{address}" not in asked
+
+
+async def test_a_chart_that_shows_more_is_drawn_again_in_its_place(company: Company, page: Page) -> None:
+    await page.goto(f"{company.url}/tickets/{company.numbers[KEY]}")
+    chart = page.locator(".chart").first
+    await chart.focus()
+    await expect(page.locator(".readout").first).to_contain_text("deals over the limit")
+
+    await company.tell_now("aging", "new", "proposal", 49)
+
+    await expect(page.locator(".readout").first).to_have_text("Newest count: 49 deals over the limit", timeout=WITHIN)
+    assert await page.evaluate("document.activeElement.className") == "chart"
+
+
 async def test_the_focus_stays_on_a_link_of_a_part_that_is_replaced(company: Company, page: Page) -> None:
     await page.goto(f"{company.url}/tickets/{company.numbers[KEY]}")
     await page.locator("#all-deals").focus()

@@ -56,7 +56,7 @@ async def fill(page: Page, url: str) -> None:
     await go_on(page, "aim")
     await page.get_by_label("Time in stage (median): shorter is better").first.check()
     await go_on(page, "measure")
-    assert await page.locator("#shows svg").count() == 1
+    await page.locator("#shows svg").wait_for()
     await page.locator("#change").fill("Two people answer each morning.")
     await page.get_by_label("Capacity").check()
     await go_on(page, "change")

@@ -1,8 +1,9 @@
-"""The process of `drawing.py`: draws one chart after the other until its connection ends."""
+"""The processes of `drawing.py`: each draws one chart after the other until its connection ends."""
 
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -21,7 +22,8 @@ _DRAW: Mapping[DrawingPurpose, Callable[[Drawing], Any]] = {
     DrawingPurpose.FILE: render.svg,
 }
 
-
+# Whoever reads a page has it already; events and mails go first.
+READERS_NICENESS = 5
 # Drawn at the start: the first chart of all loads fonts.
 _FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 _FIRST = LineChart("A day", "deals", {"deals": [(_FIRST_DAY, 0.0)]}, _FIRST_DAY, _FIRST_DAY + timedelta(days=1), "UTC")
@@ -35,9 +37,21 @@ def main() -> None:
     # What a chart leaves behind is collected once it has been sent, and nobody waits.
     gc.disable()
     gc.freeze()
-    with Connection(int(sys.argv[1])) as asked, suppress(EOFError, ConnectionError):
+    mails, readers = (Connection(int(one)) for one in sys.argv[1:])
+    # The second process shares the memory of the first, and a mail never waits for a reader's chart.
+    if os.fork():
+        readers.close()
+        _serve(mails)
+    else:
+        mails.close()
+        os.nice(READERS_NICENESS)
+        _serve(readers)
+
+
+def _serve(connection: Connection) -> None:
+    with connection, suppress(EOFError, ConnectionError):
         while True:
-            asked.send(_drawn(*asked.recv()))
+            connection.send(_drawn(*connection.recv()))
             gc.collect()
 
 

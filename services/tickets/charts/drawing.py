@@ -1,11 +1,11 @@
-"""Charts drawn in a process of their own: a thread that draws would keep Python's lock from pages and messages."""
+"""Charts drawn in processes of their own: a thread that draws would keep Python's lock from pages and messages."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import itertools
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from multiprocessing import Pipe
-from queue import PriorityQueue
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 DRAWER = "services.tickets.charts.drawer"
@@ -55,57 +55,74 @@ class InlineChart:
 
 
 class _Wanted(NamedTuple):
-    """A chart to draw, in order: those of mails first, then those that were asked for first."""
+    """A chart to draw."""
 
-    is_for_reader: bool
-    number: int
     purpose: DrawingPurpose
     written: bytes
     drawn: Future[Any]
 
 
 class _Drawer:
-    """The process. It gets no settings, which hold passwords, and ends when this end of the connection does."""
+    """Two processes that share their memory: one draws for mails, the other for readers, and yields to all else.
+
+    They get no settings, which hold passwords, and each ends when this end of its connection does.
+    """
 
     def __init__(self) -> None:
-        self._connection, theirs = Pipe()
+        (mails, of_mails), (readers, of_readers) = Pipe(), Pipe()
+        self._connections = {True: mails, False: readers}
         plain = {name: value for name, value in os.environ.items() if not name.startswith("ANDON_")}
-        with theirs:
-            command = [sys.executable, "-m", DRAWER, str(theirs.fileno())]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=plain)
+        with of_mails, of_readers:
+            theirs = of_mails.fileno(), of_readers.fileno()
+            command = [sys.executable, "-m", DRAWER, *map(str, theirs)]
+            # A group of their own: they end together. One thread each, as a process with others must not fork.
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                pass_fds=theirs,
+                env=plain | {"OPENBLAS_NUM_THREADS": "1"},
+                process_group=0,
+            )
 
     def draw(self, purpose: DrawingPurpose, written: bytes) -> Any:
         """A drawing, or a DrawingError. Raises EOFError or OSError where the process has ended, or is stuck."""
-        self._connection.send((purpose, written))
-        if not self._connection.poll(LONGEST_SECONDS):
+        connection = self._connections[purpose is DrawingPurpose.MAIL]
+        connection.send((purpose, written))
+        if not connection.poll(LONGEST_SECONDS):
             raise TimeoutError(f"a chart takes longer than {LONGEST_SECONDS:.0f} s")
-        return self._connection.recv()
+        return connection.recv()
 
     def end(self) -> None:
-        self._connection.close()
-        self._process.kill()
-        self._process.wait()
+        """End both. Whoever waits for the other sees its connection end."""
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
 
 
 class Drawings:
-    """Draws one chart at a time, those of mails first.
+    """Draws one chart at a time for mails, and one for readers.
 
     A chart is drawn once for all that ask for it at the same time, and kept while it is one of the last. `written` is
     as `spec.to_json` writes it. What cannot be drawn raises DrawingError.
     """
 
     def __init__(self) -> None:
-        self._numbers = itertools.count()
-        self._wanted: PriorityQueue[_Wanted] = PriorityQueue()
+        self._wanted = {is_for_mail: SimpleQueue[_Wanted]() for is_for_mail in (True, False)}
         self._kept: OrderedDict[tuple[DrawingPurpose, bytes], Future[Any]] = OrderedDict()
-        self._worker: threading.Thread | None = None
+        self._workers: list[threading.Thread] = []
         self._drawer: _Drawer | None = None
+        self._changing = threading.Lock()
 
     def start(self) -> None:
-        """Start the process now; else it starts with the first chart."""
-        if self._worker is None:
-            self._worker = threading.Thread(target=self._work, name="drawings", daemon=True)
-            self._worker.start()
+        """Start the processes now; else they start with the first chart."""
+        if not self._workers:
+            self._workers = [
+                threading.Thread(target=self._work, args=[wanted], name="drawings", daemon=True)
+                for wanted in self._wanted.values()
+            ]
+            for worker in self._workers:
+                worker.start()
 
     async def png(self, written: bytes) -> bytes:
         """PNG for a mail."""
@@ -130,18 +147,17 @@ class Drawings:
         found = self._kept.get(key)
         if found is None or (found.done() and found.exception()):
             found = self._kept[key] = Future()
-            is_for_reader = purpose is not DrawingPurpose.MAIL
-            self._wanted.put(_Wanted(is_for_reader, next(self._numbers), purpose, written, found))
+            self._wanted[purpose is DrawingPurpose.MAIL].put(_Wanted(purpose, written, found))
         self._kept.move_to_end(key)
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return found
 
-    def _work(self) -> None:
+    def _work(self, asked: SimpleQueue[_Wanted]) -> None:
         with suppress(OSError):
-            self._drawer = _Drawer()
+            self._running()
         while True:
-            wanted = self._wanted.get()
+            wanted = asked.get()
             try:
                 wanted.drawn.set_result(self._answer(wanted))
             except Exception as error:
@@ -161,13 +177,24 @@ class Drawings:
 
     def _attempt(self, wanted: _Wanted) -> Any:
         """Draw in the process that runs, or a new one."""
-        drawer = self._drawer = self._drawer or _Drawer()
+        drawer = self._running()
         try:
             return drawer.draw(wanted.purpose, wanted.written)
         except (EOFError, OSError):
-            self._drawer = None
-            drawer.end()
+            self._replace(drawer)
             raise
+
+    def _running(self) -> _Drawer:
+        with self._changing:
+            self._drawer = self._drawer or _Drawer()
+            return self._drawer
+
+    def _replace(self, drawer: _Drawer) -> None:
+        """End it, unless the other worker has."""
+        with self._changing:
+            drawer.end()
+            if self._drawer is drawer:
+                self._drawer = None
 
 
 DRAWINGS = Drawings()

@@ -10,11 +10,6 @@ from services.tickets.charts.spec import ForecastFan
 from services.tickets.charts.style import BLUE, INK
 
 
-def names(chart: ForecastFan) -> list[str]:
-    """What the legend names, in its order."""
-    return [chart.sure_name, chart.range_name]
-
-
 def paint(axes: Any, chart: ForecastFan) -> None:
     weeks = range(len(chart.ahead))
     low, sure, high = zip(*chart.ahead, strict=True)

@@ -14,11 +14,6 @@ from shared.wording.quantities import weeks_between
 _DOTS = (("o", "none", BLUE), ("D", VERMILION, VERMILION))
 
 
-def names(chart: WeekGroups) -> list[str]:
-    """What the legend names, in its order."""
-    return [*chart.groups, chart.middle_name]
-
-
 def paint(axes: Any, chart: WeekGroups) -> None:
     """The weeks of the groups are below them, where no dot is."""
     places = chart.places()

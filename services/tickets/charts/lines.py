@@ -22,15 +22,6 @@ _LINES = ((BLUE, "-"), (ORANGE, (0, (5, 1.5))), (GREY, (0, (2, 1))))
 _WHOLE_FROM = 4
 
 
-def names(chart: LineChart) -> list[str]:
-    """What the legend names, in its order."""
-    found = [*chart.lines, *(["a deal"] if chart.dots else []), *chart.marks, *chart.limits]
-    found += [chart.band[2]] if chart.band else []
-    found += dict.fromkeys(level.name for level in chart.levels)
-    found += [f"usual {chart.usual:g}"] if chart.usual is not None else []
-    return found + (["problem"] if chart.intervals else [])
-
-
 def paint(axes: Any, chart: LineChart) -> None:
     _shade(axes, chart)
     _lines(axes, chart)

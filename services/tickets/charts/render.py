@@ -1,4 +1,4 @@
-"""Draws charts as SVG for pages and PNG for mails, narrow, so that the letters can be read on a phone.
+"""Draws charts as SVG for pages and PNG for mails.
 
 matplotlib by its objects, without its global state.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import re
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,22 +16,18 @@ from matplotlib.figure import Figure
 
 from services.tickets.charts import fan, groups, lines, stay
 from services.tickets.charts.drawing import InlineChart
+from services.tickets.charts.layout import MAIL, PAGE, ROW, layout_of
 from services.tickets.charts.spec import Drawing, ForecastFan, LineChart, StayDrawing, WeekGroups
 from services.tickets.charts.style import BLUE, GREY, INK, VERMILION
 
-PAGE, MAIL = 3.8, 4.6
-_TITLE_LETTERS = 10
 # Inches from the left to the axis' label, whose letters stand upright there.
 _LABEL_AT = 0.2
-# Letters of the legend in an inch, and what the key of a name takes.
-_LEGEND_LETTERS, _KEY_LETTERS = 14, 5
 _OWN_IDS = re.compile(r' id="[a-z0-9]+_\d+"')
-# By type: what the legend names, in its order, and what paints it.
-_PAINTERS: Mapping[type[Drawing], tuple[Callable[[Any], list[str]], Callable[[Any, Any], None]]] = {
-    LineChart: (lines.names, lines.paint),
-    WeekGroups: (groups.names, groups.paint),
-    ForecastFan: (fan.names, fan.paint),
-    StayDrawing: (stay.names, stay.paint),
+_PAINTERS: Mapping[type[Drawing], Callable[[Any, Any], None]] = {
+    LineChart: lines.paint,
+    WeekGroups: groups.paint,
+    ForecastFan: fan.paint,
+    StayDrawing: stay.paint,
 }
 
 
@@ -88,22 +83,18 @@ def _image(canvas: Any) -> Any:
 
 
 def _draw(chart: Drawing, width: float, titled: bool) -> Figure:
-    title = _title(chart.title, width) if titled else []
-    names, paint = _PAINTERS[type(chart)]
-    legend = _legend_rows(names(chart), width)
-    # A line of labels, or two.
-    below = 0.38 if isinstance(chart, LineChart) else 0.58
-    height = 2.25 + (below - 0.38) + 0.2 * (len(title) + len(legend))
+    layout = layout_of(chart, width, titled)
+    title, legend, height = layout.title, layout.legend, layout.height
     figure = Figure(figsize=(width, height))
     # Fixed margins: a layout engine would take longer than the drawing.
-    top, bottom = 1 - (0.06 + 0.2 * len(title)) / height, (below + 0.2 * len(legend)) / height
+    top, bottom = 1 - (0.06 + ROW * len(title)) / height, (layout.below + ROW * len(legend)) / height
     figure.patch.set_alpha(0)
     axes: Any = figure.add_subplot()
     axes.patch.set_alpha(0)
     if title:
         figure.text(0.02, 1 - 0.05 / height, "\n".join(title), fontsize=11, fontweight="bold", color=INK, va="top")
     axes.set_ylabel(chart.unit, color=INK, fontsize=9.5)
-    paint(axes, chart)
+    _PAINTERS[type(chart)](axes, chart)
     _finish(axes)
     left = 0.5 + 0.09 * max(0, _letters(axes.yaxis) - 2)
     figure.subplots_adjust(left=left / width, right=1 - 0.1 / width, top=top, bottom=bottom)
@@ -137,22 +128,6 @@ def _finish(axes: Any) -> None:
     axes.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.6)
 
 
-def _title(text: str, width: float) -> list[str]:
-    """The title in lines that fit, with a space for each unprintable character."""
-    printable = "".join(letter if letter.isprintable() else " " for letter in text)
-    return textwrap.wrap(printable, int(width * _TITLE_LETTERS), max_lines=3, placeholder=" …")
-
-
-def _legend_rows(names: Sequence[str], width: float) -> list[list[str]]:
-    """The names of the legend, in rows that fit into the width in inches."""
-    rows: list[list[str]] = [[]]
-    for name in names:
-        if rows[-1] and sum(len(one) + _KEY_LETTERS for one in (*rows[-1], name)) > width * _LEGEND_LETTERS:
-            rows.append([])
-        rows[-1].append(name)
-    return rows
-
-
 def _legend(figure: Any, axes: Any, rows: Sequence[Sequence[str]]) -> None:
     """One legend for each row: columns of one legend would be as wide as its longest name."""
     handles = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
@@ -163,7 +138,7 @@ def _legend(figure: Any, axes: Any, rows: Sequence[Sequence[str]]) -> None:
             fontsize=9.5,
             frameon=False,
             loc="lower left",
-            bbox_to_anchor=(0, 0.2 * number / figure.get_figheight()),
+            bbox_to_anchor=(0, ROW * number / figure.get_figheight()),
             ncols=len(names),
             labelcolor=INK,
             handlelength=1.6,

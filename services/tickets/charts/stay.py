@@ -10,11 +10,6 @@ from services.tickets.charts.spec import StayDrawing
 from services.tickets.charts.style import BLUE, INK, VERMILION
 
 
-def names(chart: StayDrawing) -> list[str]:
-    """What the legend names, in its order."""
-    return [chart.name, *chart.limits]
-
-
 def paint(axes: Any, chart: StayDrawing) -> None:
     times, shares = zip(*chart.steps, strict=True)
     axes.plot(times, [100 * share for share in shares], color=BLUE, linewidth=1.8, label=chart.name)

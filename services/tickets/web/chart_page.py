@@ -17,8 +17,8 @@ from services.tickets.domain.faults import NotPossibleError
 from services.tickets.relocking import relock, version_of
 from services.tickets.store import problems, stages, weekly_points
 from services.tickets.web import chart_words, forms, relock_form
+from services.tickets.web.chart_frames import frames, page_or_drawing
 from services.tickets.web.chart_links import chart_address
-from services.tickets.web.chart_view import ChartView, chart_view
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.page_context import PageContext
 from services.tickets.web.relock_form import RelockWish
@@ -84,7 +84,13 @@ class ChartPage:
 
     async def chart(self, request: Request) -> Response:
         chart = self._charts.get(request.path_params["name"])
-        return self._no_chart() if chart is None else answer_if_changed(request, await self._page(chart, NOT_SENT))
+        if chart is None:
+            return self._no_chart()
+
+        async def page() -> Response:
+            return answer_if_changed(request, await self._page(chart, NOT_SENT))
+
+        return await page_or_drawing(request, page)
 
     async def relock(self, request: Request) -> Response:
         """The form for a new baseline was sent."""
@@ -155,7 +161,7 @@ class ChartPage:
             stage_link=stage_address(chart.pipeline, chart.stage) if chart.stage else None,
             address=chart_address(chart),
             until=moment(signals.weeks.end(signals.points[-1].week)) if signals else None,
-            charts=self._charts_of(content) if signals else [],
+            charts=frames(chart_address(chart), self._charts_of(content), self._policy.timezone) if signals else [],
             meaning=chart_words.meaning(signals, self._policy) if signals else [],
             not_drawn=chart_words.not_drawn(signals) if signals else None,
             stands_out=chart_words.stands_out(signals) if signals else None,
@@ -176,7 +182,7 @@ class ChartPage:
     def _place(self, chart: Chart, titles: StageTitles) -> str:
         return titles.title(chart.pipeline, chart.stage) if chart.stage else self._policy.pipelines[chart.pipeline].name
 
-    def _charts_of(self, content: ChartContent) -> list[ChartView]:
+    def _charts_of(self, content: ChartContent) -> list[Drawing]:
         signals, zone = content.signals, page_zone(self._policy.timezone)
         assert signals is not None  # noqa: S101 (the caller asks)
         found: list[Drawing | None] = [
@@ -185,7 +191,7 @@ class ChartPage:
         ]
         if content.forecast is not None:
             found.append(measure.forecast_fan(content.history, content.forecast))
-        return [chart_view(one, self._policy.timezone) for one in found if one is not None]
+        return [one for one in found if one is not None]
 
     def _no_chart(self) -> Response:
         return self._error(404, "There is no such chart", "The page of pipelines links all that there are.")

@@ -1,18 +1,20 @@
-"""A chart on a page: its drawing, its numbers, and what is shown of each point on hover and focus."""
+"""A chart on a page: its words, its numbers, its drawing, and what is shown of each point on hover and focus."""
 
 from __future__ import annotations
 
 import hashlib
-import secrets
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 import orjson
+from markupsafe import Markup, escape
 
 from services.tickets.charts.drawing import DRAWINGS
+from services.tickets.charts.layout import PAGE, layout_of
 from services.tickets.charts.spec import (
     Drawing,
     ForecastFan,
@@ -29,8 +31,16 @@ from services.tickets.web.zones import page_zone
 from shared.wording.measures import with_unit
 from shared.wording.quantities import number, week_begin
 
-# Nobody can write a mark into a page.
-MARK_SECRET = secrets.token_hex(8)
+# Charts that pages have shown, and may be asked to draw: about 40 kB each.
+KEPT = 512
+KEY_LETTERS = 32
+# Of a drawing that stands alone, as where a page has no scripts. Within a page, the page's own are in force. The
+# colours are those of `andon.css`.
+STYLE = (
+    "svg:root{color:#1d2327;--blue:#0072b2;--act:#b34700;--quiet:#565e64}"
+    "svg:root text{font-family:system-ui,sans-serif!important}"
+    "@media(prefers-color-scheme:dark){svg:root{color:#e6eaec;--blue:#56b4e9;--act:#ffab73;--quiet:#a9b3b9}}"
+)
 
 
 @dataclass(frozen=True)
@@ -42,50 +52,79 @@ class NumberTable:
     rows: Sequence[Sequence[str]]
     ends_in_words: bool = False
 
+    @cached_property
+    def html(self) -> Markup:
+        """The table. Made once: a page that keeps itself up to date has most of its tables again every few seconds."""
+        head = "".join([self._cell("th", ' scope="col"', *one) for one in enumerate(self.columns)])
+        rows = "\n".join([f"<tr>{self._row(row)}</tr>" for row in self.rows])
+        return Markup(
+            f"<table><caption>{escape(self.caption)}</caption><thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table>"
+        )
+
+    def _row(self, row: Sequence[str]) -> str:
+        named, *cells = row
+        return f'<th scope="row">{escape(named)}</th>' + "".join(
+            [self._cell("td", "", number, cell) for number, cell in enumerate(cells, 1)]
+        )
+
+    def _cell(self, element: str, scope: str, number: int, text: str) -> str:
+        is_words = number == 0 or (self.ends_in_words and number == len(self.columns) - 1)
+        marked = "" if is_words else ' class="n"'
+        return f"<{element}{scope}{marked}>{escape(text)}</{element}>"
+
 
 @dataclass(frozen=True)
 class ChartView:
-    """A chart with its words and numbers. `written`: what it shows, as JSON. No table: dots alone.
+    """A chart with its words and numbers, all but its drawing, which takes longer than all else of a page.
 
-    Its drawing takes long, so a page has marks in its place, which `DrawnPage` fills while it sends the page.
-    `readings`: what each point says, by where it is, from left to right. `last_week`: of a chart of weeks, the newest.
+    `key`: a digest of all that it shows. `written`: that as JSON. `ratio`: its width to its height, for CSS.
+    `readings`: what each point says, by where it is, from left to right. No table: dots alone. `last_week`: of a chart
+    of weeks, the newest.
     """
 
+    key: str
     title: str
     written: bytes
+    ratio: str
     readings: Sequence[tuple[datetime | float, str]]
     table: NumberTable | None
     last_week: str | None
 
-    @property
-    def key(self) -> str:
-        return hashlib.sha256(self.written).hexdigest()
+    async def draw(self) -> str:
+        """SVG, a whole file and part of a page alike, whose `data-points` is the JSON of `[x in the drawing, text]`.
 
-    @property
-    def drawing(self) -> str:
-        """Mark of the SVG."""
-        return f"\x00{MARK_SECRET}{self.key} drawing\x00"
-
-    @property
-    def points(self) -> str:
-        """Mark of the JSON of `[x in the drawing, text]`."""
-        return f"\x00{MARK_SECRET}{self.key} points\x00"
-
-    async def draw(self) -> tuple[str, str]:
-        """SVG and points. Takes long."""
+        Takes long. Raises DrawingError.
+        """
         drawn = await DRAWINGS.inline(self.written)
         readings = [[round(drawn.x_of(place), 1), text] for place, text in self.readings]
-        return drawn.svg, orjson.dumps(readings).decode()
+        points = escape(orjson.dumps(readings).decode())
+        begin, end = drawn.svg.split(">", 1)
+        return f'{begin} data-points="{points}"><style>{STYLE}</style>{end}'
+
+
+_kept: OrderedDict[str, ChartView] = OrderedDict()
 
 
 def chart_view(chart: Drawing, policy_zone: str) -> ChartView:
     """The same for an hour while nothing else of it changes: pages ask for themselves every few seconds."""
-    return _viewed(to_json(as_seen(chart)), policy_zone, page_zone(policy_zone))
+    written, reader_zone = to_json(as_seen(chart)), page_zone(policy_zone)
+    key = hashlib.sha256(b"\0".join([reader_zone.encode(), policy_zone.encode(), written])).hexdigest()[:KEY_LETTERS]
+    found = kept_view(key)
+    if found is None:
+        found = _kept[key] = _viewed(key, written, policy_zone)
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
+    return found
 
 
-@lru_cache(512)
-def _viewed(written: bytes, policy_zone: str, reader_zone: str) -> ChartView:
-    """`reader_zone`: the zone of the page that is being made, which the texts are in."""
+def kept_view(key: str) -> ChartView | None:
+    """A chart that a page has shown lately."""
+    if key in _kept:
+        _kept.move_to_end(key)
+    return _kept.get(key)
+
+
+def _viewed(key: str, written: bytes, policy_zone: str) -> ChartView:
     chart = from_json(written)
     if isinstance(chart, LineChart):
         found, table = _line_readings(chart, policy_zone), _line_table(chart, policy_zone)
@@ -95,7 +134,9 @@ def _viewed(written: bytes, policy_zone: str, reader_zone: str) -> ChartView:
         found, table = _fan_readings(chart), _fan_table(chart)
     else:
         found, table = _stay_readings(chart), _stay_table(chart)
-    return ChartView(chart.title, written, list(found), table, _last_week(chart, policy_zone))
+    layout = layout_of(chart, PAGE, titled=False)
+    ratio = f"{layout.width:.2f} / {layout.height:.2f}"
+    return ChartView(key, chart.title, written, ratio, list(found), table, _last_week(chart, policy_zone))
 
 
 Readings = Iterator[tuple[datetime | float, str]]

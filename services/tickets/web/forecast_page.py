@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
@@ -16,10 +17,11 @@ from starlette.routing import BaseRoute, Route
 
 from services.tickets.charts.measure import forecast_fan
 from services.tickets.charts.signals import chart_signals
+from services.tickets.charts.spec import Drawing
 from services.tickets.store import problems, stages, weekly_points
 from services.tickets.web import chart_words
+from services.tickets.web.chart_frames import PARAMETER, frames, page_or_drawing
 from services.tickets.web.chart_links import chart_address
-from services.tickets.web.chart_view import ChartView, chart_view
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.page_context import PageContext
 from shared.contracts.measures import Column
@@ -84,6 +86,9 @@ class ForecastPage:
             return self._error(
                 404, "The policy has no such pipeline", "The page of pipelines shows all that there are."
             )
+        return await page_or_drawing(request, lambda: self._page(request, name))
+
+    async def _page(self, request: Request, name: str) -> Response:
         content, today = await self._load(name), self._today()
         wish = read_wish(request, self._policy.pipelines[name].open_stages, today)
         chosen = self._chosen(name, wish, content.standing)
@@ -103,7 +108,7 @@ class ForecastPage:
             done=_done(found, chosen),
             by=_by(found, content.history, wish.weeks(today)),
             rows=_rows(found, content.history),
-            charts=self._charts_of(content.history, found) if found else [],
+            charts=frames(_address(request), self._charts_of(content.history, found), self._policy.timezone),
             until=content.until,
             as_of=content.standing.at,
             chart=chart_address(_throughput(name)),
@@ -141,12 +146,18 @@ class ForecastPage:
             for stage in self._policy.pipelines[name].open_stages
         ]
 
-    def _charts_of(self, history: Sequence[int], found: Forecast) -> list[ChartView]:
-        fan = forecast_fan(history, found)
-        return [] if fan is None else [chart_view(fan, self._policy.timezone)]
+    def _charts_of(self, history: Sequence[int], found: Forecast | None) -> list[Drawing]:
+        fan = forecast_fan(history, found) if found else None
+        return [] if fan is None else [fan]
 
     def _today(self) -> date:
         return self._clock.now().astimezone(ZoneInfo(self._policy.timezone)).date()
+
+
+def _address(request: Request) -> str:
+    """The page's own, with all that its form asks."""
+    asked = [(name, value) for name, value in request.query_params.multi_items() if name != PARAMETER]
+    return "/forecast" + (f"?{urlencode(asked)}" if asked else "")
 
 
 def read_wish(request: Request, open_stages: Sequence[str], today: date) -> ForecastWish:

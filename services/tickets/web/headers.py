@@ -23,7 +23,7 @@ _ALWAYS = {
 # A year (RFC 6797); of this host only, since its owner decides about others of the domain.
 _ONLY_HTTPS = {"strict-transport-security": "max-age=31536000"}
 # Pages name deals and their worth, and are soon out of date: no cache keeps one, and "back" requests it again.
-# Linked files are cached, and revalidated on each use.
+# Linked files are cached, and revalidated on each use. A chart, whose address says what it shows, says how it is kept.
 _NOT_KEPT, _CHECKED = (b"cache-control", b"no-store"), (b"cache-control", b"no-cache")
 _FILES = ("/static/", "/favicon.ico")
 # Their addresses open them without sign-in: no other page learns one, and no search engine.
@@ -44,7 +44,9 @@ class SafeHeaders:
             if message["type"] == "http.response.start":
                 kept = _CHECKED if scope["path"].startswith(_FILES) else _NOT_KEPT
                 chosen = self._headers | (_KEPT_SECRET if scope["path"].startswith(_SECRET) else {})
-                message["headers"] = [*message["headers"], *chosen.items(), kept]
+                own = message["headers"]
+                added = () if any(name == kept[0] for name, _ in own) else (kept,)
+                message["headers"] = [*own, *chosen.items(), *added]
             await send(message)
 
         await self._app(scope, receive, with_headers)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -27,6 +28,7 @@ class Sort(StrEnum):
 
 # In these a ticket needs somebody, the most urgent first.
 NEEDING = (TicketState.OPEN, TicketState.ACKNOWLEDGED, TicketState.PLANNED, TicketState.DOING)
+_STAGE_OF = {state: number for number, state in enumerate(NEEDING)}
 SORTS = {
     Sort.URGENT: "what hurts most",
     Sort.MONEY: "most money at stake",
@@ -112,14 +114,13 @@ def main_currency(found: Sequence[ListedTicket]) -> str | None:
 def in_order(found: Sequence[ListedTicket], sort: Sort, currency: str | None) -> list[ListedTicket]:
     """What hurts most first: not yet seen, then not yet planned, the most money, the longest lasting."""
 
-    def key(one: ListedTicket) -> tuple[Any, ...]:
-        stage = NEEDING.index(one.state) if one.state in NEEDING else len(NEEDING)
-        begun, money = one.begun.timestamp(), -one.stake.of(currency)
-        return {
-            Sort.URGENT: (stage, money, begun, one.id),
-            Sort.MONEY: (money, begun, one.id),
-            Sort.OLDEST: (begun, one.id),
-            Sort.NEWEST: (-begun, -one.id),
-        }[sort]
+    def money(one: ListedTicket) -> Decimal:
+        return -one.stake.of(currency)
 
-    return sorted(found, key=key)
+    keys: Mapping[Sort, Callable[[ListedTicket], tuple[Any, ...]]] = {
+        Sort.URGENT: lambda one: (_STAGE_OF.get(one.state, len(NEEDING)), money(one), one.begun, one.id),
+        Sort.MONEY: lambda one: (money(one), one.begun, one.id),
+        Sort.OLDEST: lambda one: (one.begun, one.id),
+        Sort.NEWEST: lambda one: (-one.begun.timestamp(), -one.id),
+    }
+    return sorted(found, key=keys[sort])

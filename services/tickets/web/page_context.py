@@ -11,8 +11,7 @@ from jinja2 import Environment
 from starlette.responses import HTMLResponse, Response
 
 from services.tickets.domain.issue_links import NO_ISSUES, IssueHosts
-from services.tickets.web.chart_view import ChartView
-from services.tickets.web.drawn_page import DrawnPage
+from services.tickets.web.chart_frames import ChartedPage, ChartFrame
 from services.tickets.web.templating import templates
 from services.tickets.web.zones import page_zone
 from shared.policy import Policy
@@ -33,11 +32,11 @@ class PageContext:
     issues: IssueHosts = NO_ISSUES
 
     def html(self, name: str, status: int = 200, /, **values: Any) -> Response:
-        """A page of a template. Where `values` have charts, they are drawn while the page is sent."""
+        """A page of a template."""
         values = {"now": self.clock.now(), "zone": page_zone(self.policy.timezone)} | values
         text = self._templates.get_template(name).render(values)
-        charts: Sequence[ChartView] = values.get("charts", ())  # type: ignore[assignment]
-        return DrawnPage(text, charts, status) if charts else HTMLResponse(text, status)
+        charts: Sequence[ChartFrame] = values.get("charts", ())  # type: ignore[assignment]
+        return ChartedPage(text, status, charts) if charts else HTMLResponse(text, status)
 
     def error(self, status: int, title: str, detail: str) -> Response:
         """A page that says what went wrong and what to do."""

@@ -34,7 +34,7 @@ from services.tickets.study.ground import ground_of_plan
 from services.tickets.study.outlook_words import plan_sentences, study_names
 from services.tickets.study.planning import PlanOutline
 from services.tickets.web import chart_words, forms, plan_form, plan_parts
-from services.tickets.web.chart_view import chart_view
+from services.tickets.web.chart_frames import frames, page_or_drawing
 from services.tickets.web.forms import DraftForm
 from services.tickets.web.page_context import PageContext
 from services.tickets.web.plan_answer import PlanAnswer, PlanRefused, refused
@@ -69,7 +69,8 @@ class PlanPage:
     async def plan(self, request: Request) -> Response:
         """The form, or the plan as it was sealed."""
         number, step = request.path_params["number"], request.query_params.get("step", "")
-        return await self._page(number, PlanAnswer(opened=step if step in STEP_NAMES else ""))
+        answer = PlanAnswer(opened=step if step in STEP_NAMES else "")
+        return await page_or_drawing(request, lambda: self._page(number, answer))
 
     async def back(self, request: Request) -> Response:
         """The address of a form, opened as a page: after an error it is in the address bar."""
@@ -202,7 +203,8 @@ class PlanPage:
         return measure_charts.week_chart(signals, self._policy, title, zone)
 
     async def _form(self, content: PlanContent, answer: PlanAnswer) -> Response:
-        charts = [chart_view(content.drawing, self._policy.timezone)] if content.drawing else []
+        address, drawn = f"/tickets/{content.ticket.id}/plan", [content.drawing] if content.drawing else []
+        charts = frames(address, drawn, self._policy.timezone)
         parts = plan_parts.of_form(content, answer, self._policy)
         return self._html("plan.html", answer.status, charts=charts, **parts)
 

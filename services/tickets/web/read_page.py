@@ -14,7 +14,7 @@ from services.tickets.domain.rates import Rate, Rates, TooOften
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import tickets
 from services.tickets.web import view_models
-from services.tickets.web.chart_view import chart_view
+from services.tickets.web.chart_frames import frames, page_or_drawing
 from services.tickets.web.page_context import PageContext
 from services.tickets.web.ticket_page import TicketContent, TicketPage
 from services.tickets.web.view_models import ticket_view
@@ -44,7 +44,8 @@ class ReadPage:
             answer = self._context.error(429, "Too many pages at once", "Wait a minute, and open the link again.")
             answer.headers["Retry-After"] = str(ceil(error.wait.total_seconds()))
             return answer
-        linked = self._links.opened(request.path_params["token"])
+        token = request.path_params["token"]
+        linked = self._links.opened(token)
         if linked is None:
             return self._unusable()
         if now >= linked.ends_at:
@@ -54,26 +55,26 @@ class ReadPage:
                 f"It opened ticket {linked.number} until {linked.ends_at:%Y-%m-%d}. Sign in to see the ticket, or use"
                 " the link in a newer mail.",
             )
-        return await self._shown(linked)
+        return await page_or_drawing(request, lambda: self._shown(linked, PATH + token))
 
-    async def _shown(self, linked: LinkedTicket) -> Response:
+    async def _shown(self, linked: LinkedTicket, address: str) -> Response:
         page = await self._ticket.load(linked.number)
         if page is not None and page.ticket.mark == linked.mark:
-            return self._html(page, linked)
+            return self._html(page, linked, address)
         number = await tickets.number_of(self._context.pool, linked.mark)
         if number is None:
             return self._unusable()
         # The number was given to another ticket: the database was set back.
         page = await self._ticket.load(number)
-        return self._html(page, linked) if page is not None else self._unusable()
+        return self._html(page, linked, address) if page is not None else self._unusable()
 
-    def _html(self, page: TicketContent, linked: LinkedTicket) -> Response:
+    def _html(self, page: TicketContent, linked: LinkedTicket, address: str) -> Response:
         policy, ticket = self._context.policy, page.ticket
         view = ticket_view(ticket, policy, page.titles, self._context.clock.now(), page.latest, page.found)
         return self._context.html(
             "read.html",
             view=view,
-            charts=[chart_view(chart, policy.timezone) for chart in page.charts],
+            charts=frames(address, page.charts, policy.timezone),
             evidence=view_models.evidence_view(page.latest.problem, self._ticket.day_seconds(ticket)),
             no_deals=wording.of(ticket.problem.kind).no_deals,
             ends_on=linked.ends_at.date(),

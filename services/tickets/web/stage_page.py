@@ -17,10 +17,10 @@ from services.tickets.domain.ticket import Ticket
 from services.tickets.store import daily_points, stages, tickets, weekly_points
 from services.tickets.store import now as now_store
 from services.tickets.store.weekly_points import ChartWeeks
-from services.tickets.web.chart_view import chart_view
+from services.tickets.web.chart_frames import frames, page_or_drawing
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.page_context import PageContext
-from services.tickets.web.stage_rows import oldest
+from services.tickets.web.stage_rows import oldest, stage_address
 from services.tickets.web.view_models import rule_view, ticket_view
 from services.tickets.web.zones import page_zone
 from shared.contracts.measures import Column, Measure
@@ -59,6 +59,9 @@ class StagePage:
         pipeline, stage = (request.query_params.get(name, "") for name in ("pipeline", "stage"))
         if self._policy.stage(pipeline, stage) is None:
             return self._error(404, "The policy has no such stage", "The page of pipelines shows all that there are.")
+        return await page_or_drawing(request, lambda: self._page(request, pipeline, stage))
+
+    async def _page(self, request: Request, pipeline: str, stage: str) -> Response:
         content, now = await self._load(pipeline, stage), self._clock.now()
         standing = content.standing.stages.get((pipeline, stage))
         views = [ticket_view(one, self._policy, content.titles, now) for one in content.tickets]
@@ -71,7 +74,7 @@ class StagePage:
             as_of=content.standing.at,
             wip=standing.wip if standing else None,
             oldest=oldest(standing, content.standing, self._clocks),
-            charts=[chart_view(chart, self._policy.timezone) for chart in content.charts],
+            charts=frames(stage_address(pipeline, stage), content.charts, self._policy.timezone),
             rules=[
                 rule_view(rule, pipeline, self._policy, content.titles)
                 for rule in self._policy.pipelines[pipeline].count_rules

@@ -19,8 +19,8 @@ from services.tickets.latest_count import LatestCount, latest_counts, with_deals
 from services.tickets.present import present
 from services.tickets.store import notices, problems, stages, tickets
 from services.tickets.web import history, tried_plans, view_models
+from services.tickets.web.chart_frames import frames, page_or_drawing
 from services.tickets.web.chart_links import chart_address
-from services.tickets.web.chart_view import chart_view
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.page_context import PageContext
 from services.tickets.web.refusals import NONE_REFUSED, Refusal, question_of
@@ -74,6 +74,9 @@ class TicketPage:
         mark = request.query_params.get("of", "")
         if MARK.fullmatch(mark) and (moved := await self._of_mark(request.path_params["number"], mark)):
             return moved
+        return await page_or_drawing(request, lambda: self._page(request))
+
+    async def _page(self, request: Request) -> Response:
         return answer_if_changed(request, await self.render(request.path_params["number"]))
 
     async def _of_mark(self, number: int, mark: str) -> Response | None:
@@ -113,7 +116,7 @@ class TicketPage:
             evidence_found=view_models.evidence_view(page.found, days) if page.latest.rule else None,
             no_deals=wording.of(ticket.problem.kind).no_deals,
             chart_link=_chart_link(ticket.problem),
-            charts=[chart_view(chart, self._policy.timezone) for chart in page.charts],
+            charts=frames(f"/tickets/{number}", page.charts, self._policy.timezone),
             earlier=[ticket_view(one, self._policy, page.titles, now) for one in page.earlier],
             history=history.history_rows(
                 page.changes,

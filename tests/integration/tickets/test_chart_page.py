@@ -74,7 +74,7 @@ async def test_every_chart_has_a_page_that_the_others_link(web: httpx.AsyncClien
         page = await web.get(chart_address(chart))
 
         assert page.status_code == 200, chart.name
-        assert page.text.count("<svg") >= 1, chart.name
+        assert "<figure" in page.text, chart.name
         assert f'href="{chart_address(chart)}"' in links, chart.name
 
 

@@ -6,6 +6,7 @@ import asyncpg
 import httpx
 
 from shared.postgres.pool import Pool
+from tests.support.page_charts import drawings
 
 # Each statement waits for its turn on both sides, which beside 500 events a second takes longer than its work.
 MOST_STATEMENTS = {
@@ -43,5 +44,8 @@ async def test_no_page_takes_more_statements_than_are_known(web: httpx.AsyncClie
         assert (await web.get(address)).status_code == 200, address
         counts[address] = len(asked)
 
+    asked.clear()
+    assert await drawings(web, await web.get("/tickets/1"))
+    assert len(asked) == counts["/tickets/1"], "a chart of a page that was just shown reads nothing"
     assert {address: count for address, count in counts.items() if count > MOST_STATEMENTS[address]} == {}
     assert min(counts.values()) > 0

@@ -25,6 +25,7 @@ from tests.integration.tickets.plan_forms import (
     whole_plan,
 )
 from tests.integration.tickets.records import TicketParts, records
+from tests.support.page_charts import drawings
 from tests.support.problems import event
 
 
@@ -35,11 +36,12 @@ async def ticket(web: httpx.AsyncClient, parts: TicketParts) -> None:
 
 
 async def test_a_new_plan_begins_with_its_first_question(web: httpx.AsyncClient) -> None:
-    page = (await web.get("/tickets/2/plan")).text
+    answer = await web.get("/tickets/2/plan")
+    page = answer.text
 
     assert opened(page) == ["aim"]
     assert "Choose a measure: here you then see its weeks" in page
-    assert page.count("<svg") == 1, "what the problem is about"
+    assert len(await drawings(web, answer)) == 1, "what the problem is about"
     assert "Seal the plan" not in page
     assert await hidden(web) == {"version": "1", "draft_version": "0"}
     assert await state(web) == "open", "looking changes nothing"
@@ -97,9 +99,10 @@ async def test_the_measure_says_what_it_can_show_before_anything_is_sealed(
     sent = await draft(web, whole_plan())
 
     assert (sent.status_code, sent.headers["location"]) == (303, "/tickets/2/plan?step=seal#step-seal")
-    page = (await web.get(sent.headers["location"])).text
+    answer = await web.get(sent.headers["location"])
+    page = answer.text
     shown = html.unescape(re.sub(r"<[^>]*>", "", page)).replace("\u00a0", " ")
-    assert page.count("<svg") == 1, "the chart of the measure"
+    assert len(await drawings(web, answer)) == 1, "the chart of the measure"
     for said in ("The smallest change that 13 weeks can show", "at most 25 of 1,000 cases", "The system looks on"):
         assert said in shown, said
     assert "Nothing in the plan can be changed any more" in shown

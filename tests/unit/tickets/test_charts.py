@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from services.tickets.charts import render
+from services.tickets.charts.layout import PAGE
 from services.tickets.charts.spec import LineChart, from_json, to_json
 from tests.support.problems import day
 
@@ -61,7 +62,7 @@ def chart_with_everything() -> LineChart:
 
 
 def test_names_stand_below_the_curves_and_within_the_width() -> None:
-    figure = render._draw(chart_with_everything(), render.PAGE, titled=False)
+    figure = render._draw(chart_with_everything(), PAGE, titled=False)
     FigureCanvasAgg(figure).draw()
 
     assert list(figure.axes[0].texts) == []

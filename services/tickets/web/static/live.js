@@ -18,6 +18,18 @@
     return isSelected || part.querySelector(".chart:hover") !== null || (isIn(part, document.activeElement) && !document.activeElement.id);
   }
 
+  // A chart that is still the same stays, with its drawing; another shows the old drawing until its own has come.
+  function keepCharts(part, fresh) {
+    fresh.querySelectorAll(".chart").forEach((chart) => {
+      chart.querySelector("noscript")?.remove();
+      const old = document.getElementById(chart.id);
+      if (!isIn(part, old)) return;
+      const isSame = old.getAttribute("hx-get") === chart.getAttribute("hx-get");
+      if (isSame && !old.querySelector(".failed")) chart.replaceWith(old);
+      else if (old.querySelector("svg")) chart.replaceChildren(...old.childNodes);
+    });
+  }
+
   function replace(part, fresh) {
     const focused = isIn(part, document.activeElement) ? document.activeElement.id : null;
     part.querySelectorAll("details[id][open]").forEach((one) => {
@@ -26,6 +38,7 @@
     });
     const scrolled = [...part.querySelectorAll("[id]")].filter((one) => one.scrollTop > 0)
       .map((one) => [one.id, one.scrollTop]);
+    keepCharts(part, fresh);
     part.replaceChildren(...fresh.childNodes);
     window.htmx?.process(part);
     scrolled.forEach(([id, top]) => { const one = document.getElementById(id); if (one) one.scrollTop = top; });
@@ -67,7 +80,11 @@
   }
 
   // htmx has put another list in place: what it shows is not known here.
-  document.addEventListener("htmx:afterSettle", () => { tag = null; shown.clear(); });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.target.closest(".chart")) return;
+    tag = null;
+    shown.clear();
+  });
   document.addEventListener("visibilitychange", refresh);
   setInterval(refresh, EVERY);
 })();

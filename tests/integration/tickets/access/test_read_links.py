@@ -18,6 +18,7 @@ from shared.runtime.read_links import PATH, ReadLinks, ticket_mark
 from tests.integration.tickets.access.visiting import signed_in
 from tests.integration.tickets.records import TicketParts, record
 from tests.support import sealed_plans
+from tests.support.page_charts import chart_addresses
 from tests.support.problems import event, problem
 from tests.support.raw_request import RawAnswer, RawVisitor
 from tests.support.signed_in import Browser
@@ -63,6 +64,31 @@ async def test_the_link_shows_its_ticket_without_sign_in_forms_scripts_or_names(
         assert answer.one("x-robots-tag") == "noindex, nofollow"
         assert answer.one("cache-control") == "no-store"
         assert not answer.all("set-cookie")
+
+
+async def test_its_charts_are_for_whoever_has_the_link_and_as_long_as_it_works(
+    visitor: RawVisitor, mark: str, browser: Callable[..., Browser], people: dict[Role, str]
+) -> None:
+    now = SystemClock().now()
+    token = LINKS.token(1, mark, now)
+    addresses = chart_addresses((await read(visitor, token)).body.decode())
+    assert addresses
+    assert all(one.startswith(f"{PATH}{token}?drawing=") for one in addresses)
+    drawing = addresses[0].partition("?")[2]
+
+    answer = await visitor.ask("GET", addresses[0])
+    assert (answer.status, answer.one("content-type"), answer.body[:5]) == (200, "image/svg+xml", b"<svg ")
+    assert answer.one("cache-control") == "private, max-age=31536000, immutable"
+    assert answer.one("referrer-policy") == "no-referrer"
+    assert not answer.all("set-cookie")
+
+    _, cookie = await signed_in(browser, people[Role.VIEWER])
+    assert (await visitor.ask("GET", f"/tickets/1?{drawing}", cookie)).body == answer.body
+    assert (await visitor.ask("GET", f"/tickets/1?{drawing}")).status == 303
+    expired, forged = LINKS.token(1, mark, now - LINKS.lasts), token[:-1] + ("0" if token[-1] != "0" else "1")
+    for other, status in ((expired, 410), (forged, 404)):
+        refused = await read(visitor, f"{other}?{drawing}")
+        assert (refused.status, b"<svg" in refused.body) == (status, False)
 
 
 async def test_it_opens_that_ticket_and_nothing_else(visitor: RawVisitor, mark: str) -> None:
