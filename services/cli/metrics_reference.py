@@ -25,6 +25,7 @@ from shared.runtime.health import LoopReady, Progress
 from shared.runtime.loop_delay import LoopDelay
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import new_registry
+from shared.stream.policy_follower import behind_gauge
 
 _SCOPE = re.compile(r" Of (the system|a replica): aggregate by (max|min|sum)\.$")
 
@@ -55,6 +56,7 @@ def registries() -> Mapping[str, CollectorRegistry]:
     ConsumerMetrics.of_topics(found["services that consume"], {"events": "events"})
     OutboxMetrics(found["services that consume"])
     SchemaMetrics(found["services that consume"])
+    behind_gauge(found["services that consume"])
     found["services that consume"].register(PoolUse(None))
     IntakeMetrics(found["intake"], ["crm"])
     DetectorMetrics(found["detector"])
