@@ -22,10 +22,12 @@ from shared.contracts.topics import POLICY
 from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy
+from shared.postgres.metrics import PostgresMetrics
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
+from shared.runtime.loop_delay import LoopDelay
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.renewal import ServiceRenewal
 from shared.runtime.retry import retry_forever
@@ -79,6 +81,7 @@ class Analyst:
             self._relay.wake.set,
         )
         self._consumers = self._consumer_loops(settings, pool, registry, processor, watch)
+        self._measures = PostgresMetrics(pool, "analysis", registry).run, LoopDelay(registry).run
 
     def _consumer_loops(
         self,
@@ -105,7 +108,7 @@ class Analyst:
 
     def loops(self) -> Sequence[Loop]:
         """Everything that runs until the service stops."""
-        return *self._consumers, self.evaluation.run, self._relay.run, self.dependencies.run
+        return *self._consumers, self.evaluation.run, self._relay.run, self.dependencies.run, *self._measures
 
 
 async def follow_policy(pool: Pool, policy: Policy) -> None:

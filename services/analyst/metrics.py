@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from shared.runtime.measured import MeasuredGauge
 from shared.runtime.metrics import BATCH_SECONDS
 
 
@@ -25,6 +26,13 @@ class AnalystMetrics:
             "andon_analyst_evaluation_seconds",
             "Seconds that one evaluation of the pipelines that changed took. Of a replica: aggregate by sum.",
             buckets=BATCH_SECONDS,
+            registry=registry,
+        )
+        self.problem_open = MeasuredGauge(
+            "andon_flow_problem_open_timestamp_seconds",
+            "When a problem opened that is open now and whose rule is active, in event time. "
+            "Of the system: aggregate by max.",
+            ("kind", "pipeline", "stage"),
             registry=registry,
         )
         self.dead_letters = Counter(

@@ -17,11 +17,15 @@ from services.notifier.hooks.metrics import HookMetrics
 from services.notifier.metrics import NotifierMetrics
 from services.tickets.cord.metrics import CordMetrics
 from services.tickets.metrics import TicketMetrics
+from services.tickets.route_times import RouteTimes
 from shared.kafka.access import KafkaAccess
+from shared.postgres.metrics import PoolUse, SchemaMetrics
 from shared.runtime.dependencies import Dependencies
 from shared.runtime.health import LoopReady, Progress
+from shared.runtime.loop_delay import LoopDelay
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import new_registry
+from shared.stream.policy_follower import behind_gauge
 
 _SCOPE = re.compile(r" Of (the system|a replica): aggregate by (max|min|sum)\.$")
 
@@ -48,14 +52,19 @@ def registries() -> Mapping[str, CollectorRegistry]:
     }
     found["all services"].register(LoopReady(Progress()))
     Dependencies({}, found["all services"])
+    LoopDelay(found["all services"])
     ConsumerMetrics.of_topics(found["services that consume"], {"events": "events"})
     OutboxMetrics(found["services that consume"])
+    SchemaMetrics(found["services that consume"])
+    behind_gauge(found["services that consume"])
+    found["services that consume"].register(PoolUse(None))
     IntakeMetrics(found["intake"], ["crm"])
     DetectorMetrics(found["detector"])
     AnalystMetrics(found["analyst"])
     EnricherMetrics(found["enricher"], ["crm"])
     TicketMetrics(found["tickets"])
     CordMetrics(found["tickets"])
+    RouteTimes(found["tickets"])
     NotifierMetrics(found["notifier"])
     HookMetrics(found["notifier"], ["erp"])
     DeadLetterWatch(KafkaAccess("none:1"), "", found["notifier"])
@@ -109,9 +118,14 @@ it once for each replica. *A replica's*: aggregate as the table says. Panels and
 
 A gauge that is read from Postgres or Kafka has no sample while it cannot be measured: it disappears within about a
 minute after the server is lost ([DependencyDown](alerts.md#dependencydown) fires), and
-`andon_measured_timestamp_seconds` says since when. `/metrics` is generated at most once a second and served from memory
-in between, so that frequent requests do not slow intake's webhooks. Each service has the metrics of its process
-(`process_*`, `python_gc_*`), too.
+`andon_measured_timestamp_seconds` says since when. `/metrics` is generated at most once a second, in a thread, and
+served from memory in between; where that takes longer than 30 ms, the answer is the one before. Each service has the
+metrics of its process (`process_*`, `python_gc_*`), too.
+
+The series are bounded: a detector has at most 13 for each stage, of the first 5,000 open stages of the policy. The
+deals of all others are added up in `andon_flow_deals{pipeline="other",stage="other"}`.
+
+`andon_ticket_waiting_seconds` has buckets whose counts also fall, with `_gcount` and `_gsum`: no rates of it.
 
 Exporters of the server, of Kafka and of Postgres are not part of Andon. List those you run in
 `deploy/prometheus/targets/*.yml`, as `- {targets: ["node-exporter:9100"]}`: [DiskFull](alerts.md#diskfull) needs the

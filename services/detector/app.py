@@ -42,12 +42,14 @@ from shared.kafka.access import KafkaAccess
 from shared.kafka.log_ends import LogEndsClient
 from shared.kafka.publisher import Publisher
 from shared.postgres.clock import DatabaseClock
+from shared.postgres.metrics import PostgresMetrics
 from shared.postgres.pool import TRANSIENT, Pool
 from shared.postgres.wakeups import Wakeups
 from shared.runtime.addresses import LOOPBACK, LOOPBACK_HOSTS
 from shared.runtime.clock import ClockKind
 from shared.runtime.health import PartProgress, Progress
 from shared.runtime.log import logger
+from shared.runtime.loop_delay import LoopDelay
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.renewal import ServiceRenewal
 from shared.runtime.retry import retry_forever
@@ -182,6 +184,7 @@ class Detector:
             now_reuse=NOW_REUSE if is_wall else 1,
             weeks=WeekMarks(self._ruleset.policy.timezone, self._clock if is_wall else None),
             handovers=HandoverPublisher(self._settings.topic_prefix, self._settings.clock),
+            is_live=is_wall,
         )
         return Processor(
             PostgresTransactions(self._pool),
@@ -276,7 +279,8 @@ async def _service(settings: DetectorSettings, pool: Pool) -> Service:
     ]
     hosts = LOOPBACK_HOSTS if settings.host in LOOPBACK else ("*",)
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts)]
-    return Service(Starlette(routes=routes, middleware=middleware), detector.loops(), renewal)
+    measures = PostgresMetrics(pool, "flow", registry).run, LoopDelay(registry).run
+    return Service(Starlette(routes=routes, middleware=middleware), [*detector.loops(), *measures], renewal)
 
 
 def main() -> None:

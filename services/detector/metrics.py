@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shared.contracts.dead import DeadReason
 from shared.contracts.problems import ProblemReason
+from shared.runtime.batch_histogram import BatchHistogram
 from shared.runtime.measured import MeasuredGauge
 from shared.runtime.metrics import BATCH_SECONDS
 
+# The SLO: within 60 s.
+SEEN_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 STAGE = ("pipeline", "stage")
 OTHER = "other"
 
@@ -39,6 +44,13 @@ class DetectorMetrics:
             registry=registry,
         )
         self.dead = {reason: dead.labels(reason.value) for reason in DeadReason}
+        self.event_seen = BatchHistogram(
+            "andon_event_seen_seconds",
+            "Time from when an event was received to when its deal stands as it says, by the clocks of both servers; "
+            "of events that were not known before. None in replays. Of a replica: aggregate by sum.",
+            SEEN_SECONDS,
+            registry,
+        )
         self.late = Counter(
             "andon_detector_late_events_total",
             "Events applied whose time is older than judgement time by more than the policy's lateness. "
@@ -101,6 +113,13 @@ class DetectorMetrics:
             ("kind", "mode"),
             registry=registry,
         )
+        self.problem_open = MeasuredGauge(
+            "andon_flow_problem_open_timestamp_seconds",
+            "When a problem opened that is open now and whose rule is active, in event time. "
+            "Of the system: aggregate by max.",
+            ("kind", *STAGE),
+            registry=registry,
+        )
 
     def _describe_stages(self, registry: CollectorRegistry) -> None:
         self.stage_info = Gauge(
@@ -132,6 +151,10 @@ class DetectorMetrics:
             ("source",),
             registry=registry,
         )
+
+    def record_seen(self, received: Sequence[int], now: int) -> None:
+        """Events are applied `now` that were received at these instants. All in microseconds."""
+        self.event_seen.observe_all([max(0, now - instant) / 1_000_000 for instant in received])
 
     def record_batch(self, applied: int, read: int) -> None:
         """Count a committed batch: events `applied` of those `read`."""

@@ -23,11 +23,13 @@ from shared.connectors.base.source import Source
 from shared.contracts.topics import EVENTS
 from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
+from shared.postgres.metrics import PostgresMetrics
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
 from shared.postgres.pruning import Retention
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
+from shared.runtime.loop_delay import LoopDelay
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.retry import retry_forever
 from shared.runtime.service import Loop, Service, every, health_routes, new_registry
@@ -67,6 +69,7 @@ class Enricher:
         )
         self._stage_names = {crm.source.name: StageNames(self._context, crm) for crm in self._crms}
         self._consumer = self._new_consumer(registry)
+        self._measures = PostgresMetrics(pool, "crm", registry).run, LoopDelay(registry).run
 
     def _new_consumer(self, registry: CollectorRegistry) -> Consumer:
         topic, context = self._settings.topic(EVENTS), self._context
@@ -102,6 +105,7 @@ class Enricher:
             self._relay.run,
             self._measure_forever,
             self.dependencies.run,
+            *self._measures,
             Retention(partial(store.prune, self._context.pool), keep, self._clock).run,
             *(Fetcher(self._context, crm).run for crm in self._crms),
             *(reconciler.run for reconciler in reconcilers),

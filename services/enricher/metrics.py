@@ -12,6 +12,8 @@ from shared.runtime.log import logger
 from shared.runtime.measured import MeasuredGauge
 
 _log = logger(__name__)
+# Each reconciliation asks the CRM; after three of the usual ones what it said is old.
+QUOTA_SECONDS = 3 * 3600.0
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -91,6 +93,14 @@ class EnricherMetrics:
             "1: the CRM rejects our credentials, requests are paused. Of a replica: aggregate by max.",
             ["source"],
             registry=registry,
+        )
+        self.quota_left = MeasuredGauge(
+            "andon_crm_quota_left",
+            "requests that the CRM still allows today, as it answered last; of CRMs that say so. "
+            "Of a replica: aggregate by min.",
+            ["source"],
+            registry=registry,
+            fresh_seconds=QUOTA_SECONDS,
         )
         self.reconciled = MeasuredGauge(
             "andon_enricher_reconciled_timestamp_seconds",

@@ -21,6 +21,7 @@ from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.runtime.dependencies import Dependencies
 from shared.runtime.health import Progress
+from shared.runtime.loop_delay import LoopDelay
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 
@@ -37,7 +38,7 @@ async def build(settings: IntakeSettings) -> AsyncIterator[Service]:
     kafka = partial(probe.check_rights, KafkaAccess.of(settings), "intake", RIGHTS["intake"], settings.topic_prefix)
     dependencies = Dependencies({"Kafka": kafka}, registry)
     endpoint = IngestEndpoint(ingest.answer, Starlette(routes=health_routes(progress, dependencies, registry)))
-    yield Service(endpoint, [delivery.run, dependencies.run])
+    yield Service(endpoint, [delivery.run, dependencies.run, LoopDelay(registry).run])
     await publisher.stop()
 
 

@@ -90,6 +90,7 @@ class Ingest:
             limit.in_flight -= 1
 
     async def _process(self, source: Source, request: Request, reservation: Reservation) -> Reply:
+        started = time.perf_counter()
         if challenge_reply := source.challenge(request):
             return challenge_reply
         # Process a large body in threads, so that other senders do not wait for it.
@@ -104,6 +105,12 @@ class Ingest:
         except Unauthenticated as error:
             return self._refused(source, request, error)
         self._metrics.record_genuine(source.name, request.received_at)
+        reply = await self._store(source, request, reservation, is_large)
+        self._metrics.time_genuine(reply.status, time.perf_counter() - started)
+        return reply
+
+    async def _store(self, source: Source, request: Request, reservation: Reservation, is_large: bool) -> Reply:
+        """Translate and publish a genuine request."""
         # Only genuine requests count: nobody else can use up the rate limit.
         if wait := self._limits[source.name].acquire():
             return _throttled(source, wait)

@@ -72,6 +72,15 @@ class IntakeMetrics:
             buckets=SECONDS,
             registry=registry,
         )
+        genuine = Histogram(
+            "andon_intake_genuine_seconds",
+            "time from when a request that passed its check was read to its response, by result: accepted is 2xx, "
+            "failed all else. Of a replica: aggregate by sum.",
+            ["result"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.accepted_seconds, self.failed_seconds = genuine.labels("accepted"), genuine.labels("failed")
         self.publish_seconds = Histogram(
             "andon_intake_publish_seconds",
             "time until Kafka acknowledged a write. Of a replica: aggregate by sum.",
@@ -117,6 +126,10 @@ class IntakeMetrics:
     def count_reply(self, source: str, status: int) -> None:
         """Count one answered request."""
         (self._replies.get((source, status)) or self.requests.labels(source, status)).inc()
+
+    def time_genuine(self, status: int, seconds: float) -> None:
+        """A genuine request was answered. A process that ends before counts none: the sender saw no answer either."""
+        (self.accepted_seconds if 200 <= status < 300 else self.failed_seconds).observe(seconds)
 
     def count_parts(self, source: str, counts: Mapping[str, int]) -> None:
         """Count the parts of one request by result."""

@@ -36,6 +36,7 @@ from shared.contracts.topics import NOTICES, NOW, POLICY, TICKETS
 from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy
+from shared.postgres.metrics import PostgresMetrics
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
 from shared.postgres.pruning import Retention
 from shared.runtime.addresses import LOOPBACK
@@ -43,6 +44,7 @@ from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.known_hosts import KnownHosts
 from shared.runtime.log import logger
+from shared.runtime.loop_delay import LoopDelay
 from shared.runtime.mailbox_poll import MailboxPoll
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.page_body_limit import PageBodyLimit
@@ -112,6 +114,7 @@ class Notifier:
         self._retention = Retention(partial(retention.prune, pool), timedelta(days=settings.notifier_keep_days), clock)
         self.preferences = Preferences(pool, policy, readers, links, metrics, topic, clock, wake)
         self._returned = _returned(settings, self.preferences)
+        self._measures = PostgresMetrics(pool, "notices", registry).run, LoopDelay(registry).run
         self._dead_letters = DeadLetterWatch(KafkaAccess.of(settings), settings.topic_prefix, registry)
 
     def loops(self) -> Sequence[Loop]:
@@ -124,6 +127,7 @@ class Notifier:
             self.dependencies.run,
             self._measure_forever,
             self._dead_letters.run,
+            *self._measures,
             *self._returned,
             *self._hooks.loops(),
             *self._policy_loops,

@@ -8,6 +8,8 @@ from shared.contracts.notices import NoticeReason
 from shared.runtime.measured import MeasuredGauge
 
 RESULTS = ("sent", "refused", "deferred", "unowned")
+# The SLO: within 5 minutes.
+PROBLEM_SECONDS = (1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600, 24 * 3600)
 SECONDS = (0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -81,6 +83,13 @@ class NotifierMetrics:
             "andon_notifier_smtp_seconds",
             "time to hand one mail to the mail server. Of a replica: aggregate by sum.",
             buckets=SECONDS,
+            registry=registry,
+        )
+        self.problem_to_mail = Histogram(
+            "andon_problem_to_mail_seconds",
+            "time from when a problem was found to the mail server's 250 for each first mail about it, without what "
+            "quiet hours and the pause between mails ask for. Of a replica: aggregate by sum.",
+            buckets=PROBLEM_SECONDS,
             registry=registry,
         )
         self.delay = Histogram(

@@ -38,6 +38,7 @@ from services.tickets.present import clock_of
 from services.tickets.preview.client import PreviewClient
 from services.tickets.publish import TicketPublisher
 from services.tickets.renewals import BaselineRenewals
+from services.tickets.route_times import RouteTimes
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import inbox, messages
 from services.tickets.store import tickets as ticket_store
@@ -62,11 +63,13 @@ from shared.contracts.topics import POLICY, RELOCKS, TICKETS
 from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy
+from shared.postgres.metrics import PostgresMetrics
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.known_hosts import KnownHosts
 from shared.runtime.log import logger
+from shared.runtime.loop_delay import LoopDelay
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.page_body_limit import PageBodyLimit
 from shared.runtime.renewal import ServiceRenewal
@@ -210,6 +213,7 @@ class Tickets:
         await inbox.forget(self._pool, self._wall.now() - self._inbox_age)
         await self.access.forget()
         self._metrics.count(await ticket_store.counts(self._pool))
+        self._metrics.show_waiting(await ticket_store.waiting(self._pool, self.clock.now()))
         self._metrics.messages_oldest.set(await messages.oldest_seconds(self._pool))
 
 
@@ -256,6 +260,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
     routes += [*signing_in.routes(), *_routes_of_access(tickets, context)]
     routes += [*Api(tickets.api_parts()).routes(), *cord.routes(), *_routes_of_pages(tickets, context)]
     guard(routes, RULES, tickets.access.door(signing_in))
+    RouteTimes(registry).watch(routes)
     handlers = _fault_pages(context, cord)
     return Application(
         tickets.access.is_https,
@@ -334,7 +339,8 @@ async def build(settings: TicketsSettings) -> AsyncIterator[Service]:
         found = await policy_of(settings, pool)
         watch = PolicyWatch(pool, renewal, found.version, registry)
         tickets = Tickets(settings, pool, registry, found, watch)
-        yield Service(application(tickets, pool, registry, settings.hosts), tickets.loops(), renewal)
+        measures = PostgresMetrics(pool, "tickets", registry).run, LoopDelay(registry).run
+        yield Service(application(tickets, pool, registry, settings.hosts), [*tickets.loops(), *measures], renewal)
     finally:
         await pool.close()
 

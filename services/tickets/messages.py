@@ -72,6 +72,7 @@ def _data(step: TicketStep, text: ProblemText, url: str) -> TicketData:
         exceed=problem.exceed,
         opened_at=ticket.opened_at,
         problem=ProblemInterval(opened_at=problem.opened_at, cleared_at=problem.cleared_at, peak=problem.peak),
+        detected_at=problem.detected_at,
         snoozed_until=ticket.snoozed_until,
         evidence=problem.evidence,
         chart_png=None,

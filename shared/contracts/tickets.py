@@ -179,6 +179,7 @@ class TicketData(Message):
     exceed: FiniteFloat | None = Field(None, description="share of deals expected to stay longer than the limit")
     opened_at: Moment = Field(description="when the ticket was opened")
     problem: ProblemInterval
+    detected_at: Moment | None = Field(None, description="when the problem was found; null: written before 0.1.0")
     snoozed_until: Moment | None = None
     evidence: Evidence | None = None
     chart_png: Words | None = Field(None, description="the ticket's chart in base64, on changes that cause a mail")

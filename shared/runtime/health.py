@@ -49,9 +49,9 @@ class Progress:
     def ready(self) -> dict[str, bool]:
         """Every loop, and whether it makes progress."""
         now = self._monotonic()
-        return {
-            loop: loop in self._beats and now - self._beats[loop] <= within for loop, within in self._within.items()
-        }
+        # Metrics are generated in a thread, while loops may be added.
+        expected = list(self._within.items())
+        return {loop: loop in self._beats and now - self._beats[loop] <= within for loop, within in expected}
 
     def _dump(self, loop: str) -> None:
         """Log the stacks of all tasks, once per stuck loop."""

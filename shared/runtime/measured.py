@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from weakref import WeakKeyDictionary
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeHistogramMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 # A sample that was not set for so long is left out. Every gauge here is measured at least every 15 seconds.
@@ -44,6 +45,12 @@ class MeasuredGauge(Collector):
         self._samples[labels] = (float(value), self._clock())
         self._times.measured(self._name)
 
+    def replace(self, values: Mapping[tuple[str, ...], float]) -> None:
+        """Set these samples, by label values, and drop all others: what is over disappears at once."""
+        at = self._clock()
+        self._samples = {labels: (float(value), at) for labels, value in values.items()}
+        self._times.measured(self._name)
+
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """The name and help, without samples: the registry refuses a second metric of this name."""
         return [self._family()]
@@ -58,6 +65,49 @@ class MeasuredGauge(Collector):
 
     def _family(self) -> GaugeMetricFamily:
         return GaugeMetricFamily(self._name, self._documentation, labels=self._labels)
+
+
+class MeasuredHistogram(Collector):
+    """As MeasuredGauge, for how values are spread now: unlike an ordinary histogram its counts also fall."""
+
+    def __init__(
+        self,
+        name: str,
+        documentation: str,
+        labels: Sequence[str],
+        buckets: Sequence[float],
+        *,
+        registry: CollectorRegistry,
+        fresh_seconds: float = FRESH_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name, self._documentation, self._labels = name, documentation, tuple(labels)
+        self._buckets, self._fresh_seconds, self._clock = tuple(buckets), fresh_seconds, clock
+        self._found: Mapping[tuple[str, ...], Sequence[float]] = {}
+        self._at = float("-inf")
+        registry.register(self)
+        self._times = _times_of(registry)
+
+    def replace(self, found: Mapping[tuple[str, ...], Sequence[float]]) -> None:
+        """Set all values, by label values."""
+        self._found, self._at = {labels: sorted(values) for labels, values in found.items()}, self._clock()
+        self._times.measured(self._name)
+
+    def describe(self) -> Iterable[GaugeHistogramMetricFamily]:
+        """The name and help, without samples."""
+        return [self._family()]
+
+    def collect(self) -> Iterable[GaugeHistogramMetricFamily]:
+        """The buckets, while they are fresh."""
+        family, found = self._family(), self._found
+        if self._at >= self._clock() - self._fresh_seconds:
+            for labels, values in found.items():
+                counts = [(str(float(bound)), bisect_right(values, bound)) for bound in self._buckets]
+                family.add_metric(labels, [*counts, ("+Inf", len(values))], sum(values))
+        return [family]
+
+    def _family(self) -> GaugeHistogramMetricFamily:
+        return GaugeHistogramMetricFamily(self._name, self._documentation, labels=self._labels)
 
 
 class MeasuredTimes(Collector):

@@ -27,6 +27,7 @@ class ConsumerMetrics:
     records: Counter
     retries: Counter
     missing: Counter
+    rebalances: Counter
 
     @staticmethod
     def of_topics(registry: CollectorRegistry, names: Mapping[str, str]) -> dict[str, ConsumerMetrics]:
@@ -99,6 +100,13 @@ def _records(registry: CollectorRegistry) -> dict[str, Any]:
             "andon_consumer_gone_records_total",
             "Records that retention or data loss removed from the log before they were read. "
             "Of a replica: aggregate by sum.",
+            TOPIC,
+            registry=registry,
+        ),
+        "rebalances": Counter(
+            "andon_consumer_rebalances_total",
+            "Times that Kafka shared out the partitions of a topic anew, the first time included. "
+            "Of a replica: aggregate by max.",
             TOPIC,
             registry=registry,
         ),

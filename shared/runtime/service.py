@@ -43,6 +43,8 @@ _log = logger(__name__)
 MOST_CONNECTIONS = 4096
 # How old an answer of /metrics may be. Intake serves it on the port of webhooks, where anybody may ask for it.
 METRICS_SECONDS = 1.0
+# How long a request to /metrics waits for a new answer before it gets the one before.
+PATIENCE_SECONDS = 0.03
 # How soon to build a service anew again where that failed.
 RENEW_AGAIN_SECONDS = 30.0
 Loop = Callable[[], Awaitable[None]]
@@ -87,17 +89,35 @@ def new_registry(revision: str) -> CollectorRegistry:
     return registry
 
 
-class _LatestMetrics:
-    """The text of all metrics, generated at most once in METRICS_SECONDS, since generating it delays other requests."""
+class LatestMetrics:
+    """The text of all metrics, generated at most once in METRICS_SECONDS, in a thread.
+
+    Tens of thousands of series take longer to write than anybody should wait: after PATIENCE_SECONDS the answer is the
+    text before, and the new one serves the next request.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry, self._text, self._at = registry, b"", float("-inf")
+        self._generating: asyncio.Future[bytes] | None = None
 
-    def text(self) -> bytes:
-        now = time.monotonic()
-        if now - self._at >= METRICS_SECONDS:
-            self._text, self._at = generate_latest(self._registry), now
+    async def text(self) -> bytes:
+        """The latest text; empty where it cannot be generated. Only the first is waited for as long as it takes."""
+        if self._generating is None and time.monotonic() - self._at >= METRICS_SECONDS:
+            self._at = time.monotonic()
+            self._generating = asyncio.ensure_future(asyncio.to_thread(generate_latest, self._registry))
+            self._generating.add_done_callback(self._keep)
+        if self._generating is not None:
+            await asyncio.wait([self._generating], timeout=PATIENCE_SECONDS if self._text else None)
         return self._text
+
+    def _keep(self, generated: asyncio.Future[bytes]) -> None:
+        self._generating, self._text = None, b""
+        if generated.cancelled():
+            return
+        if error := generated.exception():
+            _log.error("metrics cannot be generated", error=repr(error), exc_info=error)
+        else:
+            self._text = generated.result()
 
 
 def health_routes(progress: Progress, dependencies: Dependencies, registry: CollectorRegistry) -> list[BaseRoute]:
@@ -113,10 +133,11 @@ def health_routes(progress: Progress, dependencies: Dependencies, registry: Coll
         return JSONResponse(content, status_code=200 if is_ready else 503)
 
     registry.register(LoopReady(progress))
-    latest = _LatestMetrics(registry)
+    latest = LatestMetrics(registry)
 
     async def metrics(request: Request) -> Response:
-        return Response(latest.text(), media_type=CONTENT_TYPE_LATEST)
+        text = await latest.text()
+        return Response(text, media_type=CONTENT_TYPE_LATEST, status_code=200 if text else 500)
 
     return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
 

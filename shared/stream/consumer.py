@@ -190,6 +190,8 @@ class Consumer:
             self._assignment.revoke(partitions)
 
     async def _assign(self, partitions: set[TopicPartition]) -> None:
+        for metrics in self._metrics.values():
+            metrics.rebalances.inc()
         async with self._assignment.lock:
             await self._guard(self._assignment.assign(partitions))
 

@@ -44,6 +44,16 @@ class PolicyVersionWriter:
         """Nothing is left to do at the end of a batch."""
 
 
+def behind_gauge(registry: CollectorRegistry) -> Gauge:
+    """Whether a replica is behind the policy."""
+    return Gauge(
+        "andon_policy_behind",
+        "1 while this replica works by another version of the policy than the one that is to be in force."
+        " Of a replica: aggregate by max.",
+        registry=registry,
+    )
+
+
 class PolicyWatch:
     """Asks for a renewal where another version than `version` is to be in force."""
 
@@ -56,12 +66,7 @@ class PolicyWatch:
         find: FindNumber = policies.number_in_force,
     ) -> None:
         self._pool, self._renewal, self._version, self._find = pool, renewal, version, find
-        self._behind = Gauge(
-            "andon_policy_behind",
-            "1 while this replica works by another version of the policy than the one that is to be in force."
-            " Of a replica: aggregate by max.",
-            registry=registry,
-        )
+        self._behind = behind_gauge(registry)
 
     async def run(self) -> None:
         """Look until cancelled. Goes on while the database is unavailable."""

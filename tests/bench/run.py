@@ -29,6 +29,7 @@ from tests.bench import (
     detector,
     intake,
     memory,
+    metrics_text,
     pages,
     statistics_cost,
     webhook_to_mail,
@@ -54,6 +55,7 @@ PARTS = [
     "webhook-to-mail",
     "pages",
     "clicking",
+    "metrics",
 ]
 console = Console()
 _numbers = itertools.count(1)
@@ -100,6 +102,8 @@ async def measure(chosen: argparse.Namespace, kafka: str, dsn: str, folder: Path
             figures += await clicking.measure(
                 kafka, await new_dsn(), await prefix(kafka), folder, chosen.per_second, chosen.seconds, show
             )
+        if "metrics" in chosen.parts:
+            figures += await asyncio.to_thread(metrics_text.measure, chosen.rounds, show)
     return figures
 
 

@@ -9,6 +9,7 @@ from services.analyst.evaluate.evaluator import ChartEvaluator
 from services.analyst.evaluate.silences import SilenceEvaluator
 from services.analyst.metrics import AnalystMetrics
 from services.analyst.publish.signals import SignalPublisher
+from services.analyst.store import problems
 from shared.postgres.pool import TRANSIENT, Pool
 from shared.runtime.clock import Clock
 from shared.runtime.health import Progress
@@ -51,6 +52,7 @@ class ChartEvaluationLoop:
             try:
                 pause = BUSY_SECONDS if await self.run_once() is None else POLL_SECONDS
                 await self._publish_charts()
+                await self.measure()
             except TRANSIENT as error:
                 _log.warning("evaluation postponed: database unavailable", error=repr(error))
             await wait_within(self.wake, pause)
@@ -69,6 +71,10 @@ class ChartEvaluationLoop:
             _log.info("problems published", messages=count)
             self._published()
         return count
+
+    async def measure(self) -> None:
+        """Show since when problems are open."""
+        self._metrics.problem_open.replace(await problems.open_since(self._pool))
 
     async def _publish_charts(self) -> None:
         """Publish until none are left, or something must be evaluated: problems come first."""

@@ -34,6 +34,12 @@ SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::int[]
 ON CONFLICT (key, opened_at) DO UPDATE SET cleared_at = excluded.cleared_at, peak = excluded.peak, mode = excluded.mode,
     published_peak = excluded.published_peak
 """
+# Series are bounded: the latest so many.
+OPEN_SHOWN = 2_000
+_OPEN_SINCE = f"""
+SELECT kind, pipeline, stage, min(opened_at) AS since FROM problem WHERE cleared_at IS NULL AND mode = 'active'
+GROUP BY kind, pipeline, stage ORDER BY since DESC LIMIT {OPEN_SHOWN}
+"""
 
 
 class PublishedProblem(NamedTuple):
@@ -51,6 +57,12 @@ class SavedProblem(NamedTuple):
     interval: Interval
     historic: bool
     published_peak: int
+
+
+async def open_since(executor: Executor) -> dict[tuple[str, ...], float]:
+    """When the first open problem of (kind, pipeline, stage) opened, in seconds since 1970. Of active rules only."""
+    rows = await executor.fetch(_OPEN_SINCE)
+    return {(row["kind"], row["pipeline"], row["stage"]): row["since"].timestamp() for row in rows}
 
 
 async def try_lock(connection: Connection) -> bool:

@@ -86,7 +86,8 @@ class EventWriter:
 
     `now` gives the present as of a record; `standings` how far partitions will be read after a batch; `committed` is
     called after each batch; `weeks` marks those whose measures change; `handovers` publishes moves of deals that merges
-    made. Batches of several workers are handled at once: the lists of each are emptied early.
+    made; `is_live`: times of receipt are of the wall clock. Batches of several workers are handled at once: the lists
+    of each are emptied early.
     """
 
     def __init__(
@@ -100,8 +101,10 @@ class EventWriter:
         now_reuse: int = 1,
         weeks: WeekMarks | None = None,
         handovers: HandoverPublisher | None = None,
+        is_live: bool = True,
     ) -> None:
         self._ruleset, self._metrics, self._standings, self._committed = ruleset, metrics, standings, committed
+        self._is_live = is_live
         self._open_stages = frozenset(ruleset.stages)
         self._direct_copy_min = direct_copy_min
         self._future = FutureCheck(now, now_reuse)
@@ -143,6 +146,9 @@ class EventWriter:
         new, former, first_seen = await self._insert(transaction.connection, events)
         await receipts.append(transaction.connection, _by_source(first_seen))
         applied, by_deal, first = len(new), _by_deal(new), min(map(_TIME, new), default=0)
+        if self._is_live:
+            seen = [one.received for one in first_seen if one.source is not None]
+            transaction.after_commit(lambda: self._metrics.record_seen(seen, micros(datetime.now(UTC))))
         del first_seen
         events.clear()
         new.clear()

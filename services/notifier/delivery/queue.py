@@ -38,7 +38,8 @@ WHERE id IN (
                 AND (earlier.unanswered = 0 OR earlier.claimed_until IS NOT NULL)
         )
     ORDER BY due LIMIT $2 FOR UPDATE SKIP LOCKED
-) RETURNING id, message_id, to_name, to_mail, wanted_at, attempts, claimed_until AS claim, unanswered, answer, report
+) RETURNING id, message_id, to_name, to_mail, wanted_at, attempts, claimed_until AS claim, unanswered, answer, report,
+    greatest(wanted_at - created_at, interval '0') AS held
 """
 _NOTICES = """
 SELECT mail, notice.ticket, seq, reason, facts, changes, covered, subject, message_id

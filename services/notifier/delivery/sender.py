@@ -17,7 +17,7 @@ from services.notifier.domain.mail import Mail
 from services.notifier.domain.readers import MailReaders
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.render.compose import Composer
-from shared.contracts.notices import NoticeResult
+from shared.contracts.notices import NoticeReason, NoticeResult
 from shared.postgres.pool import TRANSIENT
 from shared.runtime.clock import Clock
 from shared.runtime.health import Progress
@@ -34,6 +34,8 @@ NO_OWNER = "no owner in the policy"
 CONNECT_SECONDS = 120
 # The longest pause between attempts to mark a mail. Other replicas wait longer before they take over its claim.
 MAX_MARK_PAUSE_SECONDS = 1.0
+# The first mails about a problem.
+_FIRST = (NoticeReason.OPENED, NoticeReason.OPENED_AND_CLEARED)
 
 
 class Sender:
@@ -167,8 +169,16 @@ class Sender:
             return await self._failed(answered, fault)
         self._failed_in_a_row = 0
         await self._end(mail, NoticeResult.SENT, None, NoticeResult.SENT.value)
-        self._metrics.delay.observe((self._clock.now() - mail.wanted_at).total_seconds())
+        self._time_sent(mail)
         return True
+
+    def _time_sent(self, mail: Mail) -> None:
+        now = self._clock.now()
+        self._metrics.delay.observe((now - mail.wanted_at).total_seconds())
+        for notice in mail.notices:
+            if notice.reason in _FIRST and notice.facts.detected_at is not None:
+                seconds = (now - notice.facts.detected_at - mail.held).total_seconds()
+                self._metrics.problem_to_mail.observe(max(0.0, seconds))
 
     def _after_quiet(self, mail: Mail, now: datetime) -> datetime:
         """When it may go out: attempts that follow a failure fall into quiet hours, too."""

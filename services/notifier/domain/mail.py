@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from services.notifier.domain.report import ReportData
@@ -70,7 +70,8 @@ class Mail:
     """A mail that this sender has claimed until `claim`. An empty `to_mail`: the policy names no owner.
 
     It carries one notice, or a weekly report. `wanted_at`: when it should go out. `unanswered`: how often its content
-    was handed over without an answer. `answer`: the last one that was no success.
+    was handed over without an answer. `answer`: the last one that was no success. `held`: how long it was to wait, for
+    quiet hours or the mail before.
     """
 
     id: int
@@ -84,6 +85,7 @@ class Mail:
     unanswered: int = 0
     answer: str | None = None
     report: ReportData | None = None
+    held: timedelta = timedelta(0)
 
     @property
     def reasons(self) -> list[NoticeReason]:

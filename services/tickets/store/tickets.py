@@ -96,6 +96,16 @@ SELECT {_WITHOUT_DEALS} FROM ticket WHERE pipeline = $1 AND problem ->> 'stage' 
 ORDER BY (state = 'closed'), id DESC LIMIT $3
 """
 _COUNTS = "SELECT kind, state, count(*) AS tickets FROM ticket GROUP BY kind, state"
+# Undoing a change is a change, too: the ticket waits anew.
+_WAITING = """
+SELECT state, array_agg(greatest(extract(epoch FROM $1 - since), 0)::float8) AS seconds
+FROM (
+    SELECT state, (
+        SELECT max(at) FROM change WHERE change.ticket = ticket.id AND from_state IS DISTINCT FROM to_state
+    ) AS since FROM ticket WHERE state <> 'closed'
+) AS found
+GROUP BY state
+"""
 
 
 @dataclass(frozen=True)
@@ -295,6 +305,11 @@ async def of_stage(executor: Executor, pipeline: str, stage: str, limit: int) ->
 async def counts(executor: Executor) -> Mapping[tuple[str, str], int]:
     """How many tickets there are, by kind and state."""
     return {(row["kind"], row["state"]): row["tickets"] for row in await executor.fetch(_COUNTS)}
+
+
+async def waiting(executor: Executor, now: datetime) -> Mapping[str, Sequence[float]]:
+    """How many seconds each open ticket has been in its state, by state."""
+    return {row["state"]: row["seconds"] for row in await executor.fetch(_WAITING, now)}
 
 
 @lru_cache(2048)

@@ -17,6 +17,7 @@ from prometheus_client import Counter, Histogram
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
 from shared.connectors.base.settings import ApiSettings
+from shared.runtime.measured import MeasuredGauge
 from shared.runtime.tls import trusted_certificates
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
@@ -34,13 +35,16 @@ class ApiResult(StrEnum):
 
 
 class ApiMetrics(Protocol):
-    """What the client measures: requests by source and ApiResult, seconds to a response by source."""
+    """What the client measures: requests by source and ApiResult, seconds to a response and quota left by source."""
 
     @property
     def requests(self) -> Counter: ...
 
     @property
     def seconds(self) -> Histogram: ...
+
+    @property
+    def quota_left(self) -> MeasuredGauge: ...
 
 
 class CrmUnavailable(Exception):
@@ -90,7 +94,8 @@ def retry_after(headers: Mapping[str, str], now: datetime, longest: float = MAX_
 class ApiClient:
     """Client for one CRM's API. Retries until `give_up` seconds have passed.
 
-    `is_transient` recognises rejections that this CRM uses for temporary conditions.
+    `is_transient` recognises rejections that this CRM uses for temporary conditions. `quota_left` reads from headers
+    how many requests are still allowed today.
     """
 
     def __init__(
@@ -101,8 +106,10 @@ class ApiClient:
         metrics: ApiMetrics,
         give_up: float,
         is_transient: Callable[[httpx.Response], bool],
+        quota_left: Callable[[Mapping[str, str]], int | None] = lambda headers: None,
     ) -> None:
         self._source, self._metrics, self._give_up, self._is_transient = source, metrics, give_up, is_transient
+        self._quota_left = quota_left
         self._http = httpx.AsyncClient(
             base_url=api.url, auth=auth, timeout=api.timeout_seconds, verify=trusted_certificates()
         )
@@ -143,6 +150,8 @@ class ApiClient:
                 self._count(ApiResult.UNAVAILABLE)
                 raise CrmUnavailable(f"{method} {path}: {error!r}") from error
         self._metrics.seconds.labels(self._source).observe(time.monotonic() - began)
+        if (left := self._quota_left(response.headers)) is not None:
+            self._metrics.quota_left.set(left, self._source)
         return self._document(response)
 
     def _document(self, response: httpx.Response) -> Any:

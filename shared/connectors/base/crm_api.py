@@ -7,7 +7,7 @@ Facts carry the CRM's own times and ids, so reading a deal twice, or by webhook 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 
@@ -60,6 +60,11 @@ class CrmApi(ABC):
         """Whether a rejection is only temporary."""
         return False
 
+    @staticmethod
+    def quota_left(headers: Mapping[str, str]) -> int | None:
+        """How many requests the CRM still allows today, as an answer says; None where it does not say."""
+        return None
+
     @abstractmethod
     async def read(self, deals: Sequence[str]) -> dict[str, list[Parsed]]:
         """The facts of these deals, with their history. Omits deals that the CRM does not know."""
@@ -75,6 +80,11 @@ class CrmApi(ABC):
     @abstractmethod
     async def stages(self) -> list[StageData]:
         """Names, order and outcomes of stages and pipelines."""
+
+
+def whole(written: str) -> int | None:
+    """A whole number as a header writes it; None for anything else."""
+    return int(written) if written.isascii() and written.isdigit() and len(written) <= 12 else None
 
 
 def parse_record(record: Record, parse: Callable[[Record], Iterable[Parsed]]) -> list[Parsed]:

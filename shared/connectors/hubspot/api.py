@@ -6,14 +6,14 @@ search", "Pipelines", and "API usage guidelines" (429 with policyName).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
 
 import httpx
 
-from shared.connectors.base.crm_api import CrmApi, Page, Record, parse_record, records_of
+from shared.connectors.base.crm_api import CrmApi, Page, Record, parse_record, records_of, whole
 from shared.connectors.base.facts import DealFact, Parsed, UnreadableField
 from shared.connectors.base.fields import (
     FieldParser,
@@ -71,6 +71,10 @@ class HubSpotApi(CrmApi):
     @staticmethod
     def auth(api: ApiSettings, token: str) -> httpx.Auth:
         return Bearer(token)
+
+    @staticmethod
+    def quota_left(headers: Mapping[str, str]) -> int | None:
+        return whole(headers.get("x-hubspot-ratelimit-daily-remaining", ""))
 
     async def read(self, deals: Sequence[str]) -> dict[str, list[Parsed]]:
         found: dict[str, list[Parsed]] = {}

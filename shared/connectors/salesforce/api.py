@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Generator, Iterable, Sequence
+from collections.abc import AsyncIterator, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, cast
 
@@ -38,6 +38,7 @@ from shared.contracts.stages import StageData, StageOutcome
 
 _ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 _PAGE_SIZE = 200
+_USAGE = re.compile(r"(?<![-\w])api-usage=(\d{1,12})/(\d{1,12})")
 # Error codes for an object or a field that the organization does not have.
 _UNKNOWN_OBJECT = (b"INVALID_TYPE", b"INVALID_FIELD")
 _READ = (
@@ -123,6 +124,12 @@ class SalesforceApi(CrmApi):
             (403, b"REQUEST_LIMIT_EXCEEDED" in response.content),
             (400, b"QUERY_TIMEOUT" in response.content),
         )
+
+    @staticmethod
+    def quota_left(headers: Mapping[str, str]) -> int | None:
+        """The header counts what is used, as in `api-usage=18/5000`."""
+        found = _USAGE.search(headers.get("sforce-limit-info", ""))
+        return int(found[2]) - int(found[1]) if found else None
 
     @property
     def _api(self) -> SalesforceApiSettings:

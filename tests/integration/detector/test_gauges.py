@@ -19,6 +19,7 @@ from tests.support.detector_store import Store, emptied, moved
 from tests.support.histories import START
 
 LAST_EVENT = "andon_source_last_event_timestamp_seconds"
+PROBLEM_OPEN = "andon_flow_problem_open_timestamp_seconds"
 UNKNOWN = "andon_flow_unknown_stage_deals"
 
 
@@ -93,3 +94,31 @@ async def test_stages_and_limits_of_the_policy_are_shown_before_the_first_deal(p
 
     assert await shown(store, "andon_stage_info") == {("p", "a", "P", "a", "0"): 1, ("p", "b", "P", "b", "1"): 1}
     assert await shown(store, "andon_flow_limit") == {("p", "a", "wip-high"): 7, ("p", "a", "aging"): 7200}
+
+
+async def test_a_problem_is_shown_since_it_opened_until_it_clears(pool: Pool) -> None:
+    rules = [{"kind": "wip-high", "max": 1}, {"kind": "wip-high", "max": 1, "stage": "b", "mode": "monitor"}]
+    store = store_of(await emptied(pool), rules)
+    await store.take([moved(deal, 1 + deal, stage) for deal, stage in enumerate("aabb")])
+    await store.evaluate_at(START + timedelta(seconds=10))
+    opened = {("wip-high", "p", "a"): (START + timedelta(seconds=2)).timestamp()}
+    assert await shown(store, PROBLEM_OPEN) == opened
+
+    await store.take([moved(1, 12, "b")])
+    await store.evaluate_at(START + timedelta(seconds=20))
+    assert await shown(store, PROBLEM_OPEN) == {}
+
+
+async def test_events_are_timed_from_their_receipt_until_they_are_applied(pool: Pool) -> None:
+    store = store_of(await emptied(pool), [])
+    now = datetime.now(UTC)
+    fresh = [received(moved(deal, 1, "a"), now) for deal in (1, 2, 3)]
+    old = received(moved(4, 1, "a"), now - timedelta(minutes=2))
+    await store.take([*fresh, old])
+    # Known already.
+    await store.take([received(moved(1, 1, "a"), now - timedelta(hours=1))])
+
+    def seen(bound: str) -> float | None:
+        return store.registry.get_sample_value("andon_event_seen_seconds_bucket", {"le": bound})
+
+    assert [seen("60.0"), seen("300.0"), seen("+Inf")] == [3, 4, 4]

@@ -48,8 +48,11 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
     await opened.close()
 
 
-def sender_of(pool: Pool, mails: Sink, **given: Any) -> Sender:
-    settings, metrics = NotifierSettings(smtp_port=mails.port, **given), NotifierMetrics(CollectorRegistry())
+def sender_of(pool: Pool, mails: Sink, registry: CollectorRegistry | None = None, **given: Any) -> Sender:
+    settings, metrics = (
+        NotifierSettings(smtp_port=mails.port, **given),
+        NotifierMetrics(registry or CollectorRegistry()),
+    )
     return build_sender(settings, pool, policy(), LINKS, metrics, Progress(), SystemClock(), lambda: None)
 
 
@@ -196,3 +199,26 @@ async def test_a_stop_finishes_the_current_mail_and_releases_the_others(pool: Po
     assert stopped[0].cancelled()
     assert (await states(pool), mails.ids()) == ({1: "sent", 2: "waiting", 3: "waiting"}, ids([1]))
     assert await pool.fetchval("SELECT count(*) FROM mail WHERE claimed_until > now()") == 0
+
+
+async def test_a_first_mail_is_timed_from_the_finding_without_the_wait_that_was_asked_for(
+    pool: Pool, mails: Sink
+) -> None:
+    registry, now = CollectorRegistry(), datetime.now(UTC)
+    async with pool.acquire() as connection, connection.transaction():
+        for ticket, minutes in ((1, 1), (2, 61)):
+            facts = ticket_event(ticket=ticket, detected_at=now - timedelta(minutes=minutes)).data
+            assert await write_change(connection, facts, now, timedelta(0)) is not None
+    # The second one was written an hour ago, for quiet hours that are over.
+    await pool.execute(
+        "UPDATE mail SET created_at = mail.created_at - interval '1 hour'"
+        " FROM notice WHERE notice.mail = mail.id AND ticket = 2"
+    )
+
+    async with replica(pool, mails, registry=registry):
+        await all_sent(pool, [1, 2])
+
+    def timed(bound: str) -> float | None:
+        return registry.get_sample_value("andon_problem_to_mail_seconds_bucket", {"le": bound})
+
+    assert [timed("30.0"), timed("300.0"), timed("+Inf")] == [0, 2, 2]

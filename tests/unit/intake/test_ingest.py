@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
+from services.intake.delivery import BrokerUnavailable
 from services.intake.http import IngestEndpoint
 from services.intake.ingest import Ingest
 from services.intake.metrics import IntakeMetrics
@@ -161,3 +162,32 @@ async def test_three_refused_requests_in_a_row_show_and_a_genuine_one_is_newer()
     assert shown("third_last_refusal", "other") == shown("last_genuine", "other") == 0
     refused = {"source": "other", "reason": "wrong-signature"}
     assert registry.get_sample_value("andon_intake_refusals_total", refused) == 0, "zero shows from the start"
+
+
+class FullDelivery(RecordedDelivery):
+    """A Kafka that takes nothing."""
+
+    async def deliver(self, messages: Sequence[OutgoingMessage]) -> None:
+        raise BrokerUnavailable("Kafka cannot be reached")
+
+
+@pytest.mark.parametrize(
+    ("delivery", "token", "status", "accepted", "failed"),
+    [(RecordedDelivery(), TOKEN, 202, 1, 0), (FullDelivery(), TOKEN, 503, 0, 1), (FullDelivery(), "false", 401, 0, 0)],
+)
+async def test_genuine_requests_are_timed_by_result_and_no_others(
+    delivery: Any, token: str, status: int, accepted: int, failed: int
+) -> None:
+    registry = CollectorRegistry()
+    ingest = Ingest(
+        {"acme": source("cloudevents")}, delivery, IntakeMetrics(registry, ["acme"]), "", MemoryBudget(2**25)
+    )
+    transport = httpx.ASGITransport(IngestEndpoint(ingest.answer, Starlette()))
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/cloudevents+json"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        answer = await client.post("/v1/ingest/acme", content=b"{}", headers=headers)
+
+    def timed(result: str) -> float | None:
+        return registry.get_sample_value("andon_intake_genuine_seconds_count", {"result": result})
+
+    assert (answer.status_code, timed("accepted"), timed("failed")) == (status, accepted, failed)

@@ -88,3 +88,16 @@ def test_the_time_of_the_last_measurement_stays_when_the_sample_goes() -> None:
     assert measured("other") is None
     other.set(1)
     assert measured("other") is not None
+
+
+def test_replaced_samples_are_gone_at_once() -> None:
+    registry = CollectorRegistry()
+    deals = gauge(registry, ManualClock())
+
+    deals.replace({("new", "won"): 1, ("new", "lost"): 2})
+    deals.replace({("new", "lost"): 3})
+    text = generate_latest(registry)
+    assert text.count(b"deals{") == 1
+    assert b'stage="lost"} 3.0' in text
+    deals.replace({})
+    assert b"deals{" not in generate_latest(registry)
