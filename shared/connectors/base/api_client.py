@@ -16,6 +16,7 @@ from aiolimiter import AsyncLimiter
 from prometheus_client import Counter, Histogram
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
+from shared.connectors.base.quota import Quota, quota_of
 from shared.connectors.base.settings import ApiSettings
 from shared.runtime.tls import trusted_certificates
 
@@ -109,6 +110,8 @@ class ApiClient:
         burst = max(1.0, api.per_second)
         self._limiter = AsyncLimiter(burst, burst / api.per_second)
         self._paused_until = 0.0
+        self.quota: Quota | None = None
+        """As the last answer said; None: this CRM does not say."""
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -143,6 +146,7 @@ class ApiClient:
                 self._count(ApiResult.UNAVAILABLE)
                 raise CrmUnavailable(f"{method} {path}: {error!r}") from error
         self._metrics.seconds.labels(self._source).observe(time.monotonic() - began)
+        self.quota = quota_of(response.headers) or self.quota
         return self._document(response)
 
     def _document(self, response: httpx.Response) -> Any:
