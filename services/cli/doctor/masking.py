@@ -26,6 +26,7 @@ HIDDEN = "***"
 MIN = 4
 _NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|KEY|CREDENTIAL|COOKIE", re.IGNORECASE)
 _IN_URL = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
+_IN_QUERY = re.compile(r"[?&]password=([^&#\s]+)")
 _NAMED = re.compile(
     r"((?:password|passwd|secret|token|authorization|api[-_]?key|cookie|signature)[\"']?\s*[=:]\s*[\"']?"
     r"(?:basic |bearer )?)[^\s\"',;&}\]]+",
@@ -90,7 +91,7 @@ def _of_variables(variables: Mapping[str, str]) -> Iterator[str]:
             of_file = name.endswith("_FILE") and _is_secret(name.removesuffix("_FILE"))
             text = _read(Path(value)).strip() if of_file else value
             if of_file or _is_secret(name):
-                yield from (text, *text.split(","))
+                yield from (text, *text.split(","), *_IN_QUERY.findall(text))
             yield from (password for _, password in _IN_URL.findall(text))
 
 
@@ -132,4 +133,5 @@ def _read(path: Path) -> str:
 
 def _forms(secret: str) -> set[str]:
     """A secret as texts, URLs and JSON write it."""
-    return {secret, quote(secret, safe=""), unquote(secret), json.dumps(secret)[1:-1]}
+    texts = {secret, unquote(secret)}
+    return texts | {quote(text, safe="") for text in texts} | {json.dumps(text)[1:-1] for text in texts}

@@ -26,10 +26,11 @@ async def _run(site: Site) -> list[Finding]:
         return [bad("sources file", line, todo) for line in str(error).splitlines()]
     asked = {name: site.addresses[name] for name in ("intake", "detector")}
     answers = await ask_all(asked, "/metrics")
-    return [*_last_events(names, answers["detector"], time.time()), *_refused(names, answers["intake"])]
+    return [*last_events(names, answers["detector"], time.time()), *refused(names, answers["intake"])]
 
 
-def _last_events(names: Collection[str], answer: Answer, now: float) -> list[Finding]:
+def last_events(names: Collection[str], answer: Answer, now: float) -> list[Finding]:
+    """When each source was last heard; `now`: seconds since 1970."""
     if answer.status != 200:
         text = f"{', '.join(names)}: the file is right; the last events are not known, as the detector does not answer"
         return [look("sources", text, "say where it is: --service detector=URL")]
@@ -48,7 +49,7 @@ def _last_event(name: str, heard: float, now: float) -> Finding:
     return good(subject, f"last event {at}")
 
 
-def _refused(names: Collection[str], answer: Answer) -> list[Finding]:
+def refused(names: Collection[str], answer: Answer) -> list[Finding]:
     """Sources whose last three requests, or more, were all refused, as the alert RequestsRefused."""
     if answer.status != 200:
         return [look("requests", "refused ones are not known, as intake does not answer", "--service intake=URL")]
