@@ -69,6 +69,8 @@ def support_bundle(
     if site is None:
         raise fail("The settings cannot be read, so there is nothing to ask; see: andon doctor")
     try:
+        if file.exists():
+            raise FileExistsError
         files = bundle.contents(site, _examine(site, mask), log or (), mask)
         bundle.write(file, files)
     except FileExistsError:

@@ -9,6 +9,7 @@ import tarfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def contents(site: Site, report: DoctorReport, logs: Sequence[Path], mask: Mask)
     files = {f"logs/{number}-{path.name}": _log(path, mask) for number, path in enumerate(logs, 1)}
     files["doctor.json"] = report.model_dump_json(indent=2).encode()
     files["settings.json"] = _json(masked_settings(mask))
-    asked = {name: ask(lambda part=part: _within(part, site)) for name, part in _PARTS}
+    asked = {name: ask(partial(_within, part, site)) for name, part in _PARTS}
     for name, answer in asked.items():
         files[name] = mask.log(_json(answer.result()).decode()).encode()
     metrics = asyncio.run(ask_all(site.addresses, "/metrics"))

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.cli.doctor.finding import Finding
+from services.cli.doctor.finding import CheckFinding
 from shared.kafka.access import KafkaAccess
 from shared.runtime.settings import ServiceSettings
 
@@ -49,6 +49,6 @@ class Check:
     """
 
     name: str
-    run: Callable[[Site], Awaitable[list[Finding]]]
+    run: Callable[[Site], Awaitable[list[CheckFinding]]]
     needs: tuple[str, ...] = ()
     seconds: float = 10.0

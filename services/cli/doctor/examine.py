@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from services.cli.doctor.check import Check, Site
-from services.cli.doctor.finding import Finding, Health, bad, worst
+from services.cli.doctor.finding import CheckFinding, Health, bad, worst
 from services.cli.servers import ask
 from shared.runtime.dependencies import reason_of
 from shared.runtime.settings import SettingsError
@@ -26,7 +26,7 @@ class Result:
     """What one check found; `waits_for`: what is away, so that it was not made."""
 
     name: str
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckFinding, ...]
     waits_for: tuple[str, ...] = ()
 
     @property
@@ -37,7 +37,7 @@ class Result:
 @dataclass(frozen=True)
 class _Started:
     check: Check
-    answer: Future[list[Finding]]
+    answer: Future[list[CheckFinding]]
     until: float
 
 
@@ -62,7 +62,7 @@ def health_of(results: Iterable[Result]) -> Health:
 
 
 def _start(site: Site, check: Check) -> _Started:
-    async def within() -> list[Finding]:
+    async def within() -> list[CheckFinding]:
         async with asyncio.timeout(check.seconds):
             return await check.run(site)
 

@@ -19,7 +19,7 @@ _RANK = {Health.GOOD: 0, Health.LOOK: 1, Health.BAD: 2}
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckFinding:
     """`subject`: what was looked at; `text`: how it is; `todo`: the way out, empty where nothing is to be done."""
 
     health: Health
@@ -28,16 +28,16 @@ class Finding:
     todo: str = ""
 
 
-def good(subject: str, text: str) -> Finding:
-    return Finding(Health.GOOD, subject, text)
+def good(subject: str, text: str) -> CheckFinding:
+    return CheckFinding(Health.GOOD, subject, text)
 
 
-def look(subject: str, text: str, todo: str) -> Finding:
-    return Finding(Health.LOOK, subject, text, todo)
+def look(subject: str, text: str, todo: str) -> CheckFinding:
+    return CheckFinding(Health.LOOK, subject, text, todo)
 
 
-def bad(subject: str, text: str, todo: str) -> Finding:
-    return Finding(Health.BAD, subject, text, todo)
+def bad(subject: str, text: str, todo: str) -> CheckFinding:
+    return CheckFinding(Health.BAD, subject, text, todo)
 
 
 def worst(healths: Iterable[Health]) -> Health:

@@ -15,9 +15,9 @@ from services.cli.doctor.answers import Answer
 from services.cli.doctor.check import Check, Site
 from services.cli.doctor.checks import crm, disk, rights, schema, sources
 from services.cli.doctor.checks.clocks import database_finding, writers_finding
-from services.cli.doctor.checks.readers import Reading, findings_of
-from services.cli.doctor.examine import examine, health_of
-from services.cli.doctor.finding import Finding, Health, bad, exit_code, good, worst
+from services.cli.doctor.checks.readers import ReadPositions, findings_of
+from services.cli.doctor.examine import GRACE_SECONDS, examine, health_of
+from services.cli.doctor.finding import CheckFinding, Health, bad, exit_code, good, worst
 from services.cli.doctor.registry import CHECKS
 from shared.connectors.base.quota import Quota, quota_of
 from shared.postgres.migrate import SchemaState
@@ -27,8 +27,8 @@ SITE = Site(ServiceSettings(), {})
 ONE, TWO = TopicPartition("pipeline.events", 0), TopicPartition("pipeline.events", 1)
 
 
-def check(name: str, *findings: Finding, needs: tuple[str, ...] = ()) -> Check:
-    async def run(site: Site) -> list[Finding]:
+def check(name: str, *findings: CheckFinding, needs: tuple[str, ...] = ()) -> Check:
+    async def run(site: Site) -> list[CheckFinding]:
         return list(findings)
 
     return Check(name, run, needs)
@@ -48,6 +48,16 @@ def test_checks_have_names_of_their_own_and_need_only_first_ones() -> None:
     assert all(first.issuperset(one.needs) for one in CHECKS)
 
 
+def test_all_limits_together_leave_time_within_20_seconds() -> None:
+    needed = {name for one in CHECKS for name in one.needs}
+    first = max(one.seconds for one in CHECKS if one.name in needed)
+    after = max(one.seconds for one in CHECKS if one.needs)
+    others = max(one.seconds for one in CHECKS)
+
+    assert first + after + 2 * GRACE_SECONDS <= 18
+    assert others + GRACE_SECONDS <= 18
+
+
 def test_what_needs_a_server_that_is_away_is_not_made() -> None:
     away = check("server", bad("server", "away", "start it"))
 
@@ -64,14 +74,14 @@ def test_what_needs_a_server_that_is_away_is_not_made() -> None:
 def test_a_check_that_fails_hangs_or_blocks_is_one_bad_line() -> None:
     released = threading.Event()
 
-    async def fails(site: Site) -> list[Finding]:
+    async def fails(site: Site) -> list[CheckFinding]:
         raise RuntimeError("unexpected")
 
-    async def hangs(site: Site) -> list[Finding]:
+    async def hangs(site: Site) -> list[CheckFinding]:
         await asyncio.Event().wait()
         return []
 
-    async def blocks(site: Site) -> list[Finding]:
+    async def blocks(site: Site) -> list[CheckFinding]:
         released.wait()
         return []
 
@@ -104,11 +114,11 @@ def test_records_from_the_future_are_told() -> None:
 
 def test_a_position_that_stands_while_records_wait_is_bad_and_one_that_moves_is_not() -> None:
     bounds = {ONE: (0, 10), TWO: (4, 8)}
-    before = Reading("detector", {ONE: 3, TWO: 8})
+    before = ReadPositions("detector", {ONE: 3, TWO: 8})
 
     (stands,) = findings_of(before, before, bounds)
-    (moves,) = findings_of(before, Reading("detector", {ONE: 5, TWO: 8}), bounds)
-    (done,) = findings_of(before, Reading("detector", {ONE: 10, TWO: 0}), {ONE: (0, 10), TWO: (4, 4)})
+    (moves,) = findings_of(before, ReadPositions("detector", {ONE: 5, TWO: 8}), bounds)
+    (done,) = findings_of(before, ReadPositions("detector", {ONE: 10, TWO: 0}), {ONE: (0, 10), TWO: (4, 4)})
 
     assert (stands.health, moves.health, done.health) == (Health.BAD, Health.GOOD, Health.GOOD)
     assert "pipeline.events/0: 7 records wait" in stands.text
@@ -116,7 +126,7 @@ def test_a_position_that_stands_while_records_wait_is_bad_and_one_that_moves_is_
 
 
 def test_a_log_shorter_than_what_was_read_is_bad() -> None:
-    reading = Reading("detector", {ONE: 11})
+    reading = ReadPositions("detector", {ONE: 11})
 
     (found,) = findings_of(reading, reading, {ONE: (0, 10)})
 

@@ -13,7 +13,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.cli.doctor.check import Check, Site
-from services.cli.doctor.finding import Finding, bad, good, look
+from services.cli.doctor.finding import CheckFinding, bad, good, look
 from shared.contracts.topics import RECEIVED
 from shared.kafka.admin import partitions_of
 from shared.postgres.clock import DatabaseClock
@@ -22,12 +22,12 @@ LOOK_SECONDS, BAD_SECONDS = 1.0, 30.0
 _TODO = "keep the clocks of all machines right with NTP: timedatectl status"
 
 
-async def _run(site: Site) -> list[Finding]:
+async def _run(site: Site) -> list[CheckFinding]:
     ahead, stamped = await asyncio.gather(_database_ahead(site), _stamped_ahead(site))
     return [database_finding(ahead), writers_finding(stamped)]
 
 
-def database_finding(ahead: timedelta) -> Finding:
+def database_finding(ahead: timedelta) -> CheckFinding:
     """`ahead`: by how much Postgres' clock is ahead of this machine's; negative: behind."""
     seconds = ahead.total_seconds()
     side = "ahead of" if seconds > 0 else "behind"
@@ -37,7 +37,7 @@ def database_finding(ahead: timedelta) -> Finding:
     return look("clocks", text, _TODO) if abs(seconds) >= LOOK_SECONDS else good("clocks", text)
 
 
-def writers_finding(stamped: list[int]) -> Finding:
+def writers_finding(stamped: list[int]) -> CheckFinding:
     """`stamped`: partitions of webhooks.received with a record that is stamped BAD_SECONDS or more in the future."""
     if not stamped:
         return good("clocks of writers", f"no record of {RECEIVED} is stamped in the future")

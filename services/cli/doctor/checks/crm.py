@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from prometheus_client import CollectorRegistry
 
 from services.cli.doctor.check import Check, Site
-from services.cli.doctor.finding import Finding, bad, good, look
+from services.cli.doctor.finding import CheckFinding, bad, good, look
 from services.enricher.connections import connect, known_sources
 from services.enricher.metrics import EnricherMetrics
 from services.enricher.settings import EnricherSettings
@@ -18,12 +18,12 @@ from shared.connectors.base.quota import Quota
 from shared.runtime.yaml_file import FaultsError
 
 # How long a request is retried, and the whole look at one CRM.
-GIVE_UP_SECONDS, SECONDS = 3.0, 9.0
+GIVE_UP_SECONDS, SECONDS = 1.0, 9.0
 # Less of a day's requests than this is worth a look.
 FEW = 0.2
 
 
-async def _run(site: Site) -> list[Finding]:
+async def _run(site: Site) -> list[CheckFinding]:
     settings = EnricherSettings.from_environment().model_copy(update={"enricher_give_up_seconds": GIVE_UP_SECONDS})
     try:
         sources = known_sources(settings)
@@ -37,7 +37,7 @@ async def _run(site: Site) -> list[Finding]:
     return list(await asyncio.gather(*(_crm(one.crm) for one in connections.values() if one.crm is not None)))
 
 
-async def _crm(crm: CrmApi) -> Finding:
+async def _crm(crm: CrmApi) -> CheckFinding:
     subject, page = f"API of {crm.source.name}", f"docs/sources/{crm.kind}.md"
     try:
         async with asyncio.timeout(SECONDS):
@@ -55,7 +55,7 @@ async def _crm(crm: CrmApi) -> Finding:
     return quota_finding(subject, crm.api.url, crm.client.quota)
 
 
-def quota_finding(subject: str, url: str, quota: Quota | None) -> Finding:
+def quota_finding(subject: str, url: str, quota: Quota | None) -> CheckFinding:
     """For an API that answers."""
     if quota is None:
         return good(subject, f"{url} answers, and lets us read stages and deals")

@@ -6,16 +6,16 @@ import shutil
 from pathlib import Path
 
 from services.cli.doctor.check import Check, Site
-from services.cli.doctor.finding import Finding, bad, good, look
+from services.cli.doctor.finding import CheckFinding, bad, good, look
 
 GIB = 1024**3
 
 
-async def _run(site: Site) -> list[Finding]:
+async def _run(site: Site) -> list[CheckFinding]:
     return [_finding(folder, site.free_percent) for folder in site.disks]
 
 
-def _finding(folder: Path, free_percent: float) -> Finding:
+def _finding(folder: Path, free_percent: float) -> CheckFinding:
     subject = f"disk of {folder}"
     try:
         usage = shutil.disk_usage(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.cli.doctor.check import Check, Site
-from services.cli.doctor.finding import Finding, bad, good
+from services.cli.doctor.finding import CheckFinding, bad, good
 from services.cli.servers import kafka_fault
 from shared.kafka import probe
 from shared.kafka.probe import KafkaUnreachable
@@ -13,7 +13,7 @@ SECONDS = 4.0
 _USED = {0: ("Produce", 3), 1: ("Fetch", 4), 3: ("Metadata", 8), 22: ("InitProducerId", 0)}
 
 
-async def _run(site: Site) -> list[Finding]:
+async def _run(site: Site) -> list[CheckFinding]:
     try:
         offered = await probe.api_versions(site.kafka, SECONDS)
     except (KafkaUnreachable, TimeoutError) as error:

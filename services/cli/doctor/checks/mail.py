@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import format_datetime, localtime, make_msgid
 
 from services.cli.doctor.check import Check, Site
-from services.cli.doctor.finding import Finding, bad, good, look
+from services.cli.doctor.finding import CheckFinding, bad, good, look
 from services.notifier.delivery.smtp import SmtpServer, Undelivered
 from services.notifier.settings import NotifierSettings
 
@@ -15,7 +16,7 @@ ANSWER_SECONDS = 5.0
 _TODO = "see docs/operator/mail-server.md"
 
 
-async def _run(site: Site) -> list[Finding]:
+async def _run(site: Site) -> list[CheckFinding]:
     settings = NotifierSettings.from_environment()
     limit = min(ANSWER_SECONDS, settings.smtp_timeout_seconds)
     server = SmtpServer(settings.model_copy(update={"smtp_timeout_seconds": limit, "smtp_accept_seconds": limit}))
@@ -32,24 +33,24 @@ async def _run(site: Site) -> list[Finding]:
         server.close()
 
 
-def _connected(settings: NotifierSettings, address: str) -> Finding:
+def _connected(settings: NotifierSettings, address: str) -> CheckFinding:
     if settings.sends_password_in_clear:
         todo = "set ANDON_SMTP_SECURITY to starttls or tls"
         return look("mail server", f"{address} answers; the password crosses the network in the clear", todo)
     return good("mail server", f"{address} answers" + (" and signs us in" if settings.smtp_username else ""))
 
 
-def _unusable(settings: NotifierSettings, text: str) -> Finding:
+def _unusable(settings: NotifierSettings, text: str) -> CheckFinding:
     if "smtp_host" in settings.model_fields_set:
         return bad("mail server", text, _TODO)
     # The environment of an operator need not be that of the notifier.
     return look("mail server", text, f"give this command the notifier's settings, ANDON_SMTP_HOST at least; {_TODO}")
 
 
-async def _sent(server: SmtpServer, settings: NotifierSettings, address: str) -> Finding:
+async def _sent(server: SmtpServer, settings: NotifierSettings, address: str) -> CheckFinding:
     until = asyncio.get_running_loop().time() + ANSWER_SECONDS
     try:
-        await server.send(_mail(settings, address).as_bytes(), address, until)
+        await server.send(_mail(settings, address).as_bytes(policy=SMTP), address, until)
     except Undelivered as error:
         return bad("test mail", f"to {address} was refused: {error.answer}", _TODO)
     return good("test mail", f"the server took one for {address}; whether it arrives, that mailbox shows")

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from services.cli.console import counted
 from services.cli.doctor.check import Check, Site
-from services.cli.doctor.finding import Finding, bad, good, look
+from services.cli.doctor.finding import CheckFinding, bad, good, look
 from services.cli.policy_report import warnings
 from shared.policy import PolicyError
 from shared.runtime.yaml_file import FaultsError
 from shared.stream.policies import policy_of_command
 
 
-async def _file(site: Site) -> list[Finding]:
+async def _file(site: Site) -> list[CheckFinding]:
     return await _in_force(site) if site.settings.is_policy_a_file else []
 
 
-async def _browser(site: Site) -> list[Finding]:
+async def _browser(site: Site) -> list[CheckFinding]:
     return [] if site.settings.is_policy_a_file else await _in_force(site)
 
 
-async def _in_force(site: Site) -> list[Finding]:
+async def _in_force(site: Site) -> list[CheckFinding]:
     settings = site.settings
     try:
         policy = await policy_of_command(settings, "tickets")

@@ -7,7 +7,7 @@ import asyncio
 import asyncpg
 
 from services.cli.doctor.check import Check, Site
-from services.cli.doctor.finding import Finding, bad, good, look
+from services.cli.doctor.finding import CheckFinding, bad, good, look
 from services.cli.servers import postgres_fault
 from shared.runtime.dependencies import reason_of
 
@@ -16,7 +16,7 @@ SECONDS = 4.0
 TESTED = 16
 
 
-async def _run(site: Site) -> list[Finding]:
+async def _run(site: Site) -> list[CheckFinding]:
     settings = site.settings
     try:
         async with asyncio.timeout(SECONDS):

@@ -8,13 +8,13 @@ import orjson
 
 from services.cli.doctor.answers import Answer, ask_all
 from services.cli.doctor.check import Check, Site
-from services.cli.doctor.finding import Finding, bad, good, look
+from services.cli.doctor.finding import CheckFinding, bad, good, look
 
 # An alert of deploy/prometheus/rules that always fires.
 WATCHDOG = "Watchdog"
 
 
-async def _run(site: Site) -> list[Finding]:
+async def _run(site: Site) -> list[CheckFinding]:
     if not site.prometheus:
         return []
     rules, targets = [
@@ -32,7 +32,7 @@ def _data(answer: Answer) -> dict[str, Any]:
     return data
 
 
-def _rules(data: dict[str, Any]) -> Finding:
+def _rules(data: dict[str, Any]) -> CheckFinding:
     rules = [rule for group in data["groups"] for rule in group["rules"]]
     faulty = [rule["name"] for rule in rules if rule.get("health") == "err"]
     if not any(rule["name"] == WATCHDOG for rule in rules):
@@ -45,7 +45,7 @@ def _rules(data: dict[str, Any]) -> Finding:
     return good("alert rules", f"{len(rules)} are loaded, none fires")
 
 
-def _targets(data: dict[str, Any]) -> list[Finding]:
+def _targets(data: dict[str, Any]) -> list[CheckFinding]:
     down = [target["labels"].get("instance", "?") for target in data["activeTargets"] if target["health"] == "down"]
     todo = "start it, or correct deploy/prometheus/targets"
     return [bad("Prometheus", f"does not reach {instance}", todo) for instance in sorted(down)]

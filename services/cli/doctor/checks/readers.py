@@ -14,7 +14,7 @@ import asyncpg
 from aiokafka import TopicPartition
 
 from services.cli.doctor.check import Check, Site
-from services.cli.doctor.finding import Finding, bad, good, look
+from services.cli.doctor.finding import CheckFinding, bad, good, look
 from services.enricher.settings import EnricherSettings
 from shared.connectors import config
 from shared.connectors.base.settings import ApiSourceSettings
@@ -31,7 +31,7 @@ Bounds = Mapping[TopicPartition, tuple[int, int]]
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadPositions:
     """How far one service has read the partitions that it is to read; `hidden`: its positions may not be seen."""
 
     service: str
@@ -39,7 +39,7 @@ class Reading:
     hidden: bool = False
 
 
-async def _run(site: Site) -> list[Finding]:
+async def _run(site: Site) -> list[CheckFinding]:
     wanted = _wanted(site)
     names = {topic for topics in wanted.values() for topic in topics}
     layout = await cluster_layout(site.kafka, names)
@@ -74,21 +74,21 @@ def _asks_crms() -> bool:
     return any(isinstance(one.settings, ApiSourceSettings) and one.settings.api is not None for one in sources)
 
 
-async def _readings(site: Site, wanted: Mapping[str, set[str]], bounds: Bounds) -> list[Reading]:
+async def _readings(site: Site, wanted: Mapping[str, set[str]], bounds: Bounds) -> list[ReadPositions]:
     return [await _reading(site, service, topics, bounds) for service, topics in wanted.items()]
 
 
-async def _reading(site: Site, service: str, topics: set[str], bounds: Bounds) -> Reading:
+async def _reading(site: Site, service: str, topics: set[str], bounds: Bounds) -> ReadPositions:
     try:
         async with one_connection(site.settings.dsn, SCHEMAS[service]) as pool:
             stored = await positions.load(pool, sorted(topics))
     except (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedTableError):
-        return Reading(service, {}, hidden=True)
+        return ReadPositions(service, {}, hidden=True)
     read = (partition for partition in bounds if partition.topic in topics)
-    return Reading(service, {p: stored[p].next_offset if p in stored else 0 for p in read})
+    return ReadPositions(service, {p: stored[p].next_offset if p in stored else 0 for p in read})
 
 
-def findings_of(before: Reading, after: Reading, bounds: Bounds) -> list[Finding]:
+def findings_of(before: ReadPositions, after: ReadPositions, bounds: Bounds) -> list[CheckFinding]:
     """What a service has left unread; `after`: the same some seconds later."""
     subject = f"{before.service} reads"
     if before.hidden:
@@ -97,7 +97,7 @@ def findings_of(before: Reading, after: Reading, bounds: Bounds) -> list[Finding
     return found or [good(subject, _summary(after, bounds))]
 
 
-def _not_moving(before: Reading, after: Reading, bounds: Bounds) -> Iterator[Finding]:
+def _not_moving(before: ReadPositions, after: ReadPositions, bounds: Bounds) -> Iterator[CheckFinding]:
     unread = _unread(after, bounds)
     stuck = sorted(p for p in unread if before.next_offsets[p] == after.next_offsets[p])
     if stuck:
@@ -106,7 +106,7 @@ def _not_moving(before: Reading, after: Reading, bounds: Bounds) -> Iterator[Fin
         yield bad(f"{after.service} reads", text, f"start it, or read its log: andon {after.service}")
 
 
-def _lost(after: Reading, bounds: Bounds) -> Iterator[Finding]:
+def _lost(after: ReadPositions, bounds: Bounds) -> Iterator[CheckFinding]:
     """A log that ends before what was read of it is another one."""
     for partition, position in sorted(after.next_offsets.items()):
         end = bounds[partition][1]
@@ -115,13 +115,13 @@ def _lost(after: Reading, bounds: Bounds) -> Iterator[Finding]:
             yield bad(f"{after.service} reads", text, "see docs/operator/care.md, A truncated log")
 
 
-def _unread(reading: Reading, bounds: Bounds) -> dict[TopicPartition, int]:
+def _unread(reading: ReadPositions, bounds: Bounds) -> dict[TopicPartition, int]:
     """How many offsets wait in each partition that has some."""
     waiting = {p: bounds[p][1] - max(bounds[p][0], at) for p, at in reading.next_offsets.items()}
     return {partition: count for partition, count in waiting.items() if count > 0}
 
 
-def _summary(reading: Reading, bounds: Bounds) -> str:
+def _summary(reading: ReadPositions, bounds: Bounds) -> str:
     unread, of = sum(_unread(reading, bounds).values()), len(reading.next_offsets)
     return f"{of} partitions to their ends" if not unread else f"{of} partitions, {unread} records behind, catching up"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 
 from services.cli.doctor.check import Check, Site
-from services.cli.doctor.finding import Finding, bad, good, look
+from services.cli.doctor.finding import CheckFinding, bad, good, look
 from shared.contracts.rights import RIGHTS
 from shared.kafka import probe
 from shared.kafka.probe import KafkaRefused
@@ -15,7 +15,7 @@ _WHO = "SELECT rolname, rolsuper FROM pg_roles WHERE rolname = current_user"
 SHOWN = 3
 
 
-async def _in_postgres(site: Site) -> list[Finding]:
+async def _in_postgres(site: Site) -> list[CheckFinding]:
     connection = await asyncpg.connect(site.settings.dsn)
     try:
         user, is_superuser = await connection.fetchrow(_WHO) or ("", False)
@@ -26,7 +26,7 @@ async def _in_postgres(site: Site) -> list[Finding]:
     return [_user(user, is_superuser), *(role_finding(service, found) for service, found in missing.items())]
 
 
-def _user(user: str, is_superuser: bool) -> Finding:
+def _user(user: str, is_superuser: bool) -> CheckFinding:
     if is_superuser:
         return look(
             "user of Postgres", f"{user} is a superuser", "let no service sign in as it: docs/operator/install.md"
@@ -34,7 +34,7 @@ def _user(user: str, is_superuser: bool) -> Finding:
     return good("user of Postgres", f"{user}, no superuser")
 
 
-def role_finding(service: str, missing: list[str] | None) -> Finding:
+def role_finding(service: str, missing: list[str] | None) -> CheckFinding:
     """`missing`: what the service's role may not do; None: there is no such role."""
     subject = f"role {role_of(service)}"
     if missing is None:
@@ -45,7 +45,7 @@ def role_finding(service: str, missing: list[str] | None) -> Finding:
     return good(subject, "has the rights that it needs")
 
 
-async def _on_kafka(site: Site) -> list[Finding]:
+async def _on_kafka(site: Site) -> list[CheckFinding]:
     kafka, service = site.kafka, site.settings.kafka_user.removeprefix("andon-")
     if not kafka.signs_in:
         return [good("rights on Kafka", "it asks nobody to sign in")]

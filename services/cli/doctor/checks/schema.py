@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncpg
 
 from services.cli.doctor.check import Check, Site
-from services.cli.doctor.finding import Finding, bad, good, look
+from services.cli.doctor.finding import CheckFinding, bad, good, look
 from shared.postgres.migrate import SERVICES, SchemaState, schema_state
 
 
-async def _run(site: Site) -> list[Finding]:
+async def _run(site: Site) -> list[CheckFinding]:
     connection = await asyncpg.connect(site.settings.dsn)
     try:
         return [await _schema(connection, schema) for schema in SERVICES]
@@ -17,7 +17,7 @@ async def _run(site: Site) -> list[Finding]:
         connection.terminate()
 
 
-async def _schema(connection: asyncpg.Connection[asyncpg.Record], schema: str) -> Finding:
+async def _schema(connection: asyncpg.Connection[asyncpg.Record], schema: str) -> CheckFinding:
     try:
         async with connection.transaction():
             return finding_of(schema, await schema_state(connection, schema))
@@ -25,7 +25,7 @@ async def _schema(connection: asyncpg.Connection[asyncpg.Record], schema: str) -
         return look(f"schema {schema}", "its version may not be seen", "run this as the owner of the database")
 
 
-def finding_of(schema: str, state: SchemaState) -> Finding:
+def finding_of(schema: str, state: SchemaState) -> CheckFinding:
     """How the schema stands to this version of Andon."""
     subject = f"schema {schema}"
     if state.unknown:

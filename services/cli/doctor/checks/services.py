@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from services.cli.doctor.answers import Answer, ask_all
 from services.cli.doctor.check import Check, Site
-from services.cli.doctor.finding import Finding, bad, good, look
+from services.cli.doctor.finding import CheckFinding, bad, good, look
 
 
-async def _run(site: Site) -> list[Finding]:
+async def _run(site: Site) -> list[CheckFinding]:
     answers = await ask_all(site.addresses, "/readyz")
     return [_finding(name, site, answer) for name, answer in answers.items()]
 
 
-def _finding(name: str, site: Site, answer: Answer) -> Finding:
+def _finding(name: str, site: Site, answer: Answer) -> CheckFinding:
     address = site.addresses[name]
     if answer.status == 200:
         return good(name, f"ready at {address}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from services.cli.doctor.check import Check, Site
-from services.cli.doctor.finding import Finding, bad, good, look
+from services.cli.doctor.finding import CheckFinding, bad, good, look
 from services.cli.service_settings import SERVICE_SETTINGS
 from shared.runtime.settings import ServiceSettings, SettingsError
 
 
-def base_faults() -> list[Finding]:
+def base_faults() -> list[CheckFinding]:
     """What keeps every part of Andon from starting; empty if nothing does."""
     try:
         ServiceSettings.from_environment()
@@ -17,7 +17,7 @@ def base_faults() -> list[Finding]:
     return []
 
 
-async def _run(site: Site) -> list[Finding]:
+async def _run(site: Site) -> list[CheckFinding]:
     findings = []
     for service, kind in SERVICE_SETTINGS.items():
         try:

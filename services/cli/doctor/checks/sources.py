@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from services.cli.doctor.answers import Answer, ask_all, samples
 from services.cli.doctor.check import Check, Site
-from services.cli.doctor.finding import Finding, bad, good, look
+from services.cli.doctor.finding import CheckFinding, bad, good, look
 from services.intake.settings import IntakeSettings
 from shared.connectors import config
 from shared.runtime.yaml_file import FaultsError
@@ -17,7 +17,7 @@ from shared.runtime.yaml_file import FaultsError
 SILENT_SECONDS = 86_400.0
 
 
-async def _run(site: Site) -> list[Finding]:
+async def _run(site: Site) -> list[CheckFinding]:
     path = IntakeSettings.from_environment().sources
     try:
         names = list(config.load(path))
@@ -29,7 +29,7 @@ async def _run(site: Site) -> list[Finding]:
     return [*last_events(names, answers["detector"], time.time()), *refused(names, answers["intake"])]
 
 
-def last_events(names: Collection[str], answer: Answer, now: float) -> list[Finding]:
+def last_events(names: Collection[str], answer: Answer, now: float) -> list[CheckFinding]:
     """When each source was last heard; `now`: seconds since 1970."""
     if answer.status != 200:
         text = f"{', '.join(names)}: the file is right; the last events are not known, as the detector does not answer"
@@ -39,7 +39,7 @@ def last_events(names: Collection[str], answer: Answer, now: float) -> list[Find
     return [_last_event(name, heard.get(name, 0.0), now) for name in names]
 
 
-def _last_event(name: str, heard: float, now: float) -> Finding:
+def _last_event(name: str, heard: float, now: float) -> CheckFinding:
     subject = f"source {name}"
     if not heard:
         return look(subject, "no event has come yet", "send one; see docs/sources for the CRM, and andon source check")
@@ -49,7 +49,7 @@ def _last_event(name: str, heard: float, now: float) -> Finding:
     return good(subject, f"last event {at}")
 
 
-def refused(names: Collection[str], answer: Answer) -> list[Finding]:
+def refused(names: Collection[str], answer: Answer) -> list[CheckFinding]:
     """Sources whose last three requests, or more, were all refused, as the alert RequestsRefused."""
     if answer.status != 200:
         return [look("requests", "refused ones are not known, as intake does not answer", "--service intake=URL")]

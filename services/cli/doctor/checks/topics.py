@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.cli.doctor.check import Check, Site
-from services.cli.doctor.finding import Finding, bad, good, look
+from services.cli.doctor.finding import CheckFinding, bad, good, look
 from shared.contracts.topics import ALL_TOPICS, Topic
 from shared.kafka.layout import ClusterLayout, TopicLayout, cluster_layout
 
 _AT_LEAST = "max.message.bytes"
 
 
-async def _run(site: Site) -> list[Finding]:
+async def _run(site: Site) -> list[CheckFinding]:
     names = [site.settings.topic(topic.name) for topic in ALL_TOPICS]
     layout = await cluster_layout(site.kafka, names)
     return list(findings_of(layout, site.settings.topic_prefix)) or [_all_well(layout)]
 
 
-def findings_of(layout: ClusterLayout, prefix: str) -> Iterator[Finding]:
+def findings_of(layout: ClusterLayout, prefix: str) -> Iterator[CheckFinding]:
     """What is not as Andon wants it; nothing if all is."""
     for topic in ALL_TOPICS:
         name = prefix + topic.name
@@ -28,10 +28,12 @@ def findings_of(layout: ClusterLayout, prefix: str) -> Iterator[Finding]:
         else:
             yield from _partitions(name, topic, found)
             yield from _settings(name, topic, found)
+    if any(found.config is None for found in layout.topics.values()):
+        yield look("topics", "not all settings may be seen", "run this as an operator's user (ANDON_KAFKA_USER)")
     yield from _replicas(layout)
 
 
-def _partitions(name: str, topic: Topic, found: TopicLayout) -> Iterator[Finding]:
+def _partitions(name: str, topic: Topic, found: TopicLayout) -> Iterator[CheckFinding]:
     subject = f"topic {name}"
     if found.partitions < topic.partitions:
         text = f"has {found.partitions} partitions and needs {topic.partitions}"
@@ -43,16 +45,12 @@ def _partitions(name: str, topic: Topic, found: TopicLayout) -> Iterator[Finding
         yield look(subject, text, "start the broker that is down; if all run, look at its disk and network")
 
 
-def _settings(name: str, topic: Topic, found: TopicLayout) -> Iterator[Finding]:
-    subject = f"topic {name}"
-    if found.config is None:
-        yield look(subject, "its settings may not be seen", "run this as an operator's user (ANDON_KAFKA_USER)")
-        return
-    for key, wanted in _wanted(topic).items():
+def _settings(name: str, topic: Topic, found: TopicLayout) -> Iterator[CheckFinding]:
+    for key, wanted in _wanted(topic).items() if found.config is not None else ():
         value = found.config.get(key, "")
         if value != wanted and not (key == _AT_LEAST and int(value or 0) >= int(wanted)):
             change = f"kafka-configs.sh --alter --topic {name} --add-config {key}={wanted}"
-            yield bad(subject, f"{key} is {value}, and must be {wanted}", f"run: {change}")
+            yield bad(f"topic {name}", f"{key} is {value}, and must be {wanted}", f"run: {change}")
 
 
 def _wanted(topic: Topic) -> dict[str, str]:
@@ -60,7 +58,7 @@ def _wanted(topic: Topic) -> dict[str, str]:
     return {"cleanup.policy": "delete"} | topic.config
 
 
-def _replicas(layout: ClusterLayout) -> Iterator[Finding]:
+def _replicas(layout: ClusterLayout) -> Iterator[CheckFinding]:
     few = sorted(name for name, topic in layout.topics.items() if topic.replicas < min(3, layout.brokers))
     if few:
         text = (
@@ -71,7 +69,7 @@ def _replicas(layout: ClusterLayout) -> Iterator[Finding]:
         )
 
 
-def _all_well(layout: ClusterLayout) -> Finding:
+def _all_well(layout: ClusterLayout) -> CheckFinding:
     replicas = min(topic.replicas for topic in layout.topics.values())
     text = f"{len(layout.topics)} are as Andon wants them; at least {replicas} replicas, brokers {layout.brokers}"
     return good("topics", text)

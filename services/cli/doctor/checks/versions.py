@@ -6,11 +6,11 @@ import platform
 
 from services.cli.doctor.answers import Answer, ask_all, samples
 from services.cli.doctor.check import Check, Site
-from services.cli.doctor.finding import Finding, good, look
+from services.cli.doctor.finding import CheckFinding, good, look
 from shared.runtime.version import product_version
 
 
-async def _run(site: Site) -> list[Finding]:
+async def _run(site: Site) -> list[CheckFinding]:
     version = product_version()
     answers = await ask_all(site.addresses, "/metrics")
     others = {name: found for name, answer in answers.items() if (found := _version(answer)) not in (None, version)}
