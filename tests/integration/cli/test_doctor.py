@@ -10,6 +10,7 @@ import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,12 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from jsonschema import validate
 from typer.testing import CliRunner, Result
 
+from services.cli.doctor.check import Check, Site
+from services.cli.doctor.checks import crm, mail
 from services.cli.main import app
 from services.demo.ports import free_port
 from shared.contracts.topics import EVENTS, NOW, RECEIVED
+from shared.runtime.settings import ServiceSettings
 from tests.support.crms.hubspot import FakeHubSpot
 from tests.support.databases import PASSWORD, as_service
 from tests.support.problems import POLICY
@@ -67,6 +71,12 @@ async def doctor(*words: str) -> Lines:
     validate(report, json.loads(SCHEMA.read_text()))
     assert result.exit_code == [GOOD, LOOK, BAD].index(report["health"])
     return {finding["subject"]: finding for check in report["checks"] for finding in check["findings"]}
+
+
+async def only(check: Check, mail_to: str = "") -> Lines:
+    """The lines of one check."""
+    found = await check.run(Site(ServiceSettings.from_environment(), {}, mail_to=mail_to))
+    return {finding.subject: asdict(finding) for finding in found}
 
 
 def healths(lines: Lines, health: str) -> set[str]:
@@ -222,11 +232,13 @@ async def test_a_mail_server_that_refuses_is_bad(mails: Sink) -> None:
 
 @pytest.mark.usefixtures("installation")
 async def test_a_test_mail_goes_out_only_when_asked_for(mails: Sink) -> None:
-    sent = await doctor("--mail", "me@sales.example")
+    asked_nothing = await only(mail.CHECK)
+    sent = await only(mail.CHECK, "me@sales.example")
     mails.answers["RCPT"] = "550 unknown"
-    refused = await doctor("--mail", "me@sales.example")
+    refused = await only(mail.CHECK, "me@sales.example")
 
-    assert [mail["To"] for mail in mails.mails] == ["me@sales.example"]
+    assert "test mail" not in asked_nothing
+    assert [one["To"] for one in mails.mails] == ["me@sales.example"]
     assert sent["test mail"]["health"] == GOOD
     assert "550 unknown" in refused["test mail"]["text"]
     assert (await andon("doctor", "--mail", "nobody")).exit_code == 2
@@ -244,20 +256,20 @@ async def test_faulty_files_and_times_in_the_future_are_told(installation: Path,
 
 
 async def test_the_api_of_a_crm_is_asked(installation: Path) -> None:
-    crm = FakeHubSpot()
-    crm.start()
+    fake = FakeHubSpot()
+    fake.start()
     try:
-        api = json.dumps(crm.api)
+        api = json.dumps(fake.api)
         (installation / "sources.yaml").write_text(
             "sources:\n  eu: {kind: hubspot, public_url: https://hooks.example, secrets: [the-secret-of-the-app],"
             f" api: {api}}}\n"
         )
-        answers = await doctor()
-        crm.allowed = False
-        refuses = await doctor()
+        answers = await only(crm.CHECK)
+        fake.allowed = False
+        refuses = await only(crm.CHECK)
     finally:
-        crm.stop()
-    away = await doctor()
+        fake.stop()
+    away = await only(crm.CHECK)
 
     assert [lines["API of eu"]["health"] for lines in (answers, refuses, away)] == [GOOD, BAD, BAD]
     assert "docs/sources/hubspot.md" in refuses["API of eu"]["todo"]

@@ -75,7 +75,7 @@ def _asks_crms() -> bool:
 
 
 async def _readings(site: Site, wanted: Mapping[str, set[str]], bounds: Bounds) -> list[ReadPositions]:
-    return [await _reading(site, service, topics, bounds) for service, topics in wanted.items()]
+    return await asyncio.gather(*(_reading(site, service, topics, bounds) for service, topics in wanted.items()))
 
 
 async def _reading(site: Site, service: str, topics: set[str], bounds: Bounds) -> ReadPositions:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from services.cli.doctor.check import Check, Site
 from services.cli.doctor.finding import CheckFinding, bad, good, look
+from shared.contracts.rights import RIGHTS
 from shared.contracts.topics import ALL_TOPICS, Topic
 from shared.kafka.layout import ClusterLayout, TopicLayout, cluster_layout
 
@@ -13,14 +14,21 @@ _AT_LEAST = "max.message.bytes"
 
 
 async def _run(site: Site) -> list[CheckFinding]:
-    names = [site.settings.topic(topic.name) for topic in ALL_TOPICS]
-    layout = await cluster_layout(site.kafka, names)
-    return list(findings_of(layout, site.settings.topic_prefix)) or [_all_well(layout)]
+    topics = _to_be_seen(site.settings.kafka_user)
+    layout = await cluster_layout(site.kafka, [site.settings.topic(topic.name) for topic in topics])
+    return list(findings_of(layout, topics, site.settings.topic_prefix)) or [_all_well(layout)]
 
 
-def findings_of(layout: ClusterLayout, prefix: str) -> Iterator[CheckFinding]:
+def _to_be_seen(user: str) -> Sequence[Topic]:
+    """All topics; a service's user may see those of its service only."""
+    rights = RIGHTS.get(user.removeprefix("andon-"))
+    own = {*rights.readable, *rights.writes} if rights else {topic.name for topic in ALL_TOPICS}
+    return [topic for topic in ALL_TOPICS if topic.name in own]
+
+
+def findings_of(layout: ClusterLayout, topics: Iterable[Topic], prefix: str) -> Iterator[CheckFinding]:
     """What is not as Andon wants it; nothing if all is."""
-    for topic in ALL_TOPICS:
+    for topic in topics:
         name = prefix + topic.name
         found = layout.topics.get(name)
         if found is None:
@@ -46,7 +54,9 @@ def _partitions(name: str, topic: Topic, found: TopicLayout) -> Iterator[CheckFi
 
 
 def _settings(name: str, topic: Topic, found: TopicLayout) -> Iterator[CheckFinding]:
-    for key, wanted in _wanted(topic).items() if found.config is not None else ():
+    if found.config is None:
+        return
+    for key, wanted in _wanted(topic).items():
         value = found.config.get(key, "")
         if value != wanted and not (key == _AT_LEAST and int(value or 0) >= int(wanted)):
             change = f"kafka-configs.sh --alter --topic {name} --add-config {key}={wanted}"
