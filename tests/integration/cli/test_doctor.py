@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -30,6 +31,7 @@ from shared.runtime.settings import ServiceSettings
 from tests.support.crms.hubspot import FakeHubSpot
 from tests.support.databases import PASSWORD, as_service
 from tests.support.problems import POLICY
+from tests.support.processes import ServiceProcess
 from tests.support.sink import Sink, sink
 from tests.support.topics import make_anew
 
@@ -343,3 +345,26 @@ async def test_a_bundle_lists_what_it_holds_and_holds_no_secret(
     assert "started" in texts["logs/1-tickets.log"]
     assert len(json.loads(texts["topics.json"])["topics"]) > 20
     assert file.stat().st_mode & 0o077 == 0
+
+
+async def test_services_that_answer_tell_what_is_refused(installation: Path, kafka: str, prefix: str) -> None:
+    environment = {"ANDON_KAFKA": kafka, "ANDON_TOPIC_PREFIX": prefix, "ANDON_SOURCES": "sources.yaml"}
+    intake = ServiceProcess("intake", environment, installation).start().ready()
+    file = installation / "bundle.tar.gz"
+    try:
+        async with httpx.AsyncClient() as client:
+            headers = {"Authorization": "Bearer a-wrong-secret"}
+            statuses = {
+                (await client.post(f"{intake.url}/v1/ingest/crm", headers=headers, content=b"{}")).status_code
+                for _ in range(3)
+            }
+        lines = await doctor("--service", f"intake={intake.url}")
+        result = await andon("support-bundle", str(file), "--service", f"intake={intake.url}")
+    finally:
+        intake.stop()
+
+    assert statuses == {401}
+    assert lines["intake"]["health"] == GOOD
+    assert healths(lines, BAD) == {"source crm"}
+    assert "RequestsRefused" in lines["source crm"]["todo"]
+    assert "metrics/intake.txt" in result.stdout
