@@ -12,6 +12,7 @@ from services.cli.commands import (
     crm,
     dead_letters,
     demo,
+    doctor,
     evaluation,
     events,
     hook,
@@ -87,6 +88,8 @@ app.command(rich_help_panel=HISTORY)(crm.backfill)
 app.command(rich_help_panel=HISTORY)(events.replay)
 app.command(rich_help_panel=HISTORY)(evaluation.hold)
 app.command(rich_help_panel=HISTORY)(evaluation.reevaluate)
+app.command(rich_help_panel=OPERATE)(doctor.doctor)
+app.command("support-bundle", rich_help_panel=OPERATE)(doctor.support_bundle)
 app.command(rich_help_panel=OPERATE)(relock.relock)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=OPERATE)
 app.command(rich_help_panel=OPERATE)(crm.reconcile)

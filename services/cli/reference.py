@@ -14,15 +14,10 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from services.analyst.settings import AnalystSettings
 from services.cli import metrics_reference
-from services.cli.migrate_settings import MigrateSettings
-from services.detector.settings import DetectorSettings
-from services.enricher.settings import EnricherSettings
-from services.intake.settings import IntakeSettings
+from services.cli.doctor.report import DoctorReport
+from services.cli.service_settings import SERVICE_SETTINGS
 from services.notifier.hooks.message import HookEvent
-from services.notifier.settings import NotifierSettings
-from services.tickets.settings import TicketsSettings
 from shared.connectors.apis import crms
 from shared.connectors.registry import kinds
 from shared.contracts.dead import DeadEvent
@@ -57,15 +52,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "dead-letters": DeadEvent,
     "dead-letters.handled": HandledEvent,
     "hooks": HookEvent,
-}
-SERVICE_SETTINGS: dict[str, type[ServiceSettings]] = {
-    "intake": IntakeSettings,
-    "detector": DetectorSettings,
-    "analyst": AnalystSettings,
-    "enricher": EnricherSettings,
-    "tickets": TicketsSettings,
-    "notifier": NotifierSettings,
-    "migrate": MigrateSettings,
+    "doctor": DoctorReport,
 }
 
 

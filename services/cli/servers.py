@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import Future
+from typing import TypeVar
 
 import asyncpg
 from aiokafka.errors import (
@@ -23,6 +24,7 @@ from shared.kafka.probe import KafkaRefused, KafkaUnreachable
 from shared.runtime.dependencies import reason_of
 from shared.runtime.settings import ServiceSettings
 
+Answered = TypeVar("Answered")
 # The rest of the 5 s is for starting Python.
 WITHIN_SECONDS = 3.5
 _FORBIDDEN = {
@@ -47,9 +49,9 @@ def check_servers(topics: Collection[str] | None = None, schemas: Collection[str
     settings = ServiceSettings.from_environment()
     asked: list[Future[list[str]]] = []
     if topics is not None:
-        asked.append(_ask(lambda: _kafka_faults(settings, topics)))
+        asked.append(ask(lambda: _kafka_faults(settings, topics)))
     if schemas is not None:
-        asked.append(_ask(lambda: _postgres_faults(settings, schemas)))
+        asked.append(ask(lambda: _postgres_faults(settings, schemas)))
     faults = [line for future in asked for line in future.result()]
     if faults:
         raise ServersUnusable("\n".join(faults))
@@ -79,13 +81,13 @@ def postgres_fault(settings: ServiceSettings, reason: str) -> str:
     return f"Postgres at {settings.postgres_address} (ANDON_POSTGRES) cannot be used: {reason}; {way_out}"
 
 
-def _ask(faults: Callable[[], Awaitable[list[str]]]) -> Future[list[str]]:
+def ask(question: Callable[[], Awaitable[Answered]]) -> Future[Answered]:
     """Run in a thread of its own, which is left behind if it hangs: a name server may take long to answer."""
-    answer: Future[list[str]] = Future()
+    answer: Future[Answered] = Future()
 
     async def run() -> None:
         try:
-            answer.set_result(await faults())
+            answer.set_result(await question())
         except BaseException as error:
             answer.set_exception(error)
 

@@ -58,6 +58,6 @@ def _crm(settings: EnricherSettings, kind: type[CrmApi], source: Source, metrics
         return None
     api = source.settings.api
     auth = kind.auth(api, resolve_secret(api.token))
-    give_up, reads = settings.enricher_give_up_seconds, (kind.is_transient, kind.quota_left)
+    give_up, reads = settings.enricher_give_up_seconds, (kind.is_transient, kind.quota)
     client = ApiClient(source.name, api, auth, metrics, give_up, *reads)
     return kind(source, api, client)

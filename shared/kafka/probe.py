@@ -18,6 +18,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
     UnsupportedSaslMechanismError,
 )
+from aiokafka.protocol.admin import ApiVersionRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 from shared.contracts.rights import TopicRights
@@ -38,6 +39,18 @@ async def ping(kafka: KafkaAccess, seconds: float = 2.0) -> None:
     """Return once a bootstrap server has answered, and signed us in; raises KafkaUnreachable."""
     connection = await _connect(kafka, seconds)
     connection.close()
+
+
+async def api_versions(kafka: KafkaAccess, seconds: float = 2.0) -> dict[int, tuple[int, int]]:
+    """The oldest and the newest version of each request that the broker offers, by the request's number in Kafka's
+    protocol. Raises KafkaUnreachable.
+    """
+    connection = await _connect(kafka, seconds)
+    try:
+        answer = await connection.send(ApiVersionRequest())
+    finally:
+        connection.close()
+    return {key: (oldest, newest) for key, oldest, newest, *_ in answer.api_versions}
 
 
 async def check_rights(

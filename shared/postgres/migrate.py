@@ -61,6 +61,34 @@ async def migrate_all(dsn: str) -> dict[str, list[str]]:
     return {schema: await migrate(dsn, schema, migrations_of(package)) for schema, package in SERVICES.items()}
 
 
+@dataclass(frozen=True)
+class SchemaState:
+    """The newest migration of one schema (empty: none), and how it differs from this version.
+
+    `missing`: not applied yet; `unknown`: applied by a newer version; `changed`: the file is not the one applied.
+    """
+
+    newest: str
+    missing: tuple[str, ...]
+    unknown: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+async def schema_state(connection: asyncpg.Connection[asyncpg.Record], schema: str) -> SchemaState:
+    """Compare a schema in the database with the migrations of this version."""
+    known = {migration.name: migration.digest for migration in migrations_of(SERVICES[schema])}
+    applied: dict[str, str] = {}
+    if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{schema}.schema_migrations"):
+        rows = await connection.fetch(f"SELECT name, digest FROM {schema}.schema_migrations")
+        applied = {row["name"]: row["digest"] for row in rows}
+    return SchemaState(
+        max(applied, default=""),
+        tuple(sorted(known.keys() - applied.keys())),
+        tuple(sorted(applied.keys() - known.keys())),
+        tuple(sorted(name for name, digest in known.items() if applied.get(name, digest) != digest)),
+    )
+
+
 async def _apply(connection: asyncpg.Connection[asyncpg.Record], schema: str, migration: Migration) -> bool:
     async with connection.transaction():
         await connection.execute(

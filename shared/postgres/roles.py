@@ -22,6 +22,12 @@ SCHEMAS = {package.rpartition(".")[2]: schema for schema, package in SERVICES.it
 """The schema of each service that has one."""
 _MAY_MAKE_TEMPORARY = "SELECT has_database_privilege($1, current_database(), 'TEMPORARY')"
 
+_ROLE_EXISTS = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)"
+_MISSING = """
+SELECT w.name, w.needed FROM unnest($2::text[], $3::text[]) AS w (name, needed)
+WHERE NOT has_table_privilege($1::name, to_regclass(w.name)::oid, w.needed)
+"""
+
 
 @dataclass(frozen=True)
 class ServiceRights:
@@ -52,6 +58,23 @@ def rights_of(service: str) -> ServiceRights:
         functions += tuple(declared.get("functions", ()))
         temporary |= declared.get("temporary") == "true"
     return ServiceRights(tables, functions, temporary)
+
+
+async def missing_rights(connection: AnyConnection, service: str) -> list[str] | None:
+    """What the role of a service may not do of what it needs, as `INSERT on flow.visit`; None: there is no such role.
+
+    Says nothing about tables that do not exist.
+    """
+    role, schema = role_of(service), SCHEMAS[service]
+    if not await connection.fetchval(_ROLE_EXISTS, role):
+        return None
+    needed = [
+        (f"{schema}.{table}", right)
+        for table, given in sorted(rights_of(service).tables.items())
+        for right in ("SELECT", *given)
+    ]
+    tables, rights = [table for table, _ in needed], [right for _, right in needed]
+    return [f"{right} on {table}" for table, right in await connection.fetch(_MISSING, role, tables, rights)]
 
 
 async def grant_roles(dsn: str, passwords: Mapping[str, str]) -> None:

@@ -214,3 +214,14 @@ async def read(access: KafkaAccess, topic: str) -> int:
         async for _, records, _ in held.batches():
             count += len(records)
     return count
+
+
+async def test_the_doctor_says_what_a_user_may_do(granted: SecureKafka) -> None:
+    for user in (OPERATOR, "andon-tickets"):
+        result = await asyncio.to_thread(andon, granted, "doctor", "--json", user=user)
+        lines = {line["subject"]: line for check in json.loads(result.stdout)["checks"] for line in check["findings"]}
+
+        assert (lines["Kafka"]["health"], lines["rights on Kafka"]["health"]) == ("good", "good")
+        assert lines["topics"]["health"] == ("good" if user == OPERATOR else "look")
+        assert user in lines["rights on Kafka"]["text"]
+        assert f"{user}!" not in result.stdout + result.stderr

@@ -16,6 +16,7 @@ from aiolimiter import AsyncLimiter
 from prometheus_client import Counter, Histogram
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
+from shared.connectors.base.quota import Quota
 from shared.connectors.base.settings import ApiSettings
 from shared.runtime.measured import MeasuredGauge
 from shared.runtime.tls import trusted_certificates
@@ -94,8 +95,8 @@ def retry_after(headers: Mapping[str, str], now: datetime, longest: float = MAX_
 class ApiClient:
     """Client for one CRM's API. Retries until `give_up` seconds have passed.
 
-    `is_transient` recognises rejections that this CRM uses for temporary conditions. `quota_left` reads from headers
-    how many requests are still allowed today.
+    `is_transient` recognises rejections that this CRM uses for temporary conditions. `quota` reads from headers how
+    many requests are still allowed today.
     """
 
     def __init__(
@@ -106,16 +107,18 @@ class ApiClient:
         metrics: ApiMetrics,
         give_up: float,
         is_transient: Callable[[httpx.Response], bool],
-        quota_left: Callable[[Mapping[str, str]], int | None] = lambda headers: None,
+        quota: Callable[[Mapping[str, str]], Quota | None] = lambda headers: None,
     ) -> None:
         self._source, self._metrics, self._give_up, self._is_transient = source, metrics, give_up, is_transient
-        self._quota_left = quota_left
+        self._read_quota = quota
         self._http = httpx.AsyncClient(
             base_url=api.url, auth=auth, timeout=api.timeout_seconds, verify=trusted_certificates()
         )
         burst = max(1.0, api.per_second)
         self._limiter = AsyncLimiter(burst, burst / api.per_second)
         self._paused_until = 0.0
+        self.quota: Quota | None = None
+        """As the last answer said; None: this CRM does not say."""
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -150,9 +153,14 @@ class ApiClient:
                 self._count(ApiResult.UNAVAILABLE)
                 raise CrmUnavailable(f"{method} {path}: {error!r}") from error
         self._metrics.seconds.labels(self._source).observe(time.monotonic() - began)
-        if (left := self._quota_left(response.headers)) is not None:
-            self._metrics.quota_left.set(left, self._source)
+        self._note_quota(response.headers)
         return self._document(response)
+
+    def _note_quota(self, headers: Mapping[str, str]) -> None:
+        quota = self._read_quota(headers)
+        if quota is not None:
+            self.quota = quota
+            self._metrics.quota_left.set(quota.left, self._source)
 
     def _document(self, response: httpx.Response) -> Any:
         request = f"{response.request.method} {response.request.url.path}"

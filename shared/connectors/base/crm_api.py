@@ -17,6 +17,7 @@ from shared.connectors.base.api_client import ApiClient
 from shared.connectors.base.deal_parts import ALL_PARTS
 from shared.connectors.base.facts import Invalid, Parsed
 from shared.connectors.base.fields import InvalidField, object_of
+from shared.connectors.base.quota import Quota
 from shared.connectors.base.settings import ApiSettings
 from shared.connectors.base.source import Source
 from shared.contracts.envelope import compact
@@ -61,8 +62,11 @@ class CrmApi(ABC):
         return False
 
     @staticmethod
-    def quota_left(headers: Mapping[str, str]) -> int | None:
-        """How many requests the CRM still allows today, as an answer says; None where it does not say."""
+    def quota(headers: Mapping[str, str]) -> Quota | None:
+        """How many requests the CRM still allows today, as an answer says; None where it does not say.
+
+        `headers` are found in any case.
+        """
         return None
 
     @abstractmethod

@@ -27,6 +27,7 @@ from shared.connectors.base.fields import (
     time_of,
     utc_text_of,
 )
+from shared.connectors.base.quota import Quota
 from shared.connectors.base.settings import ApiSettings
 from shared.connectors.hubspot.webhook import HubSpotApiSettings, HubSpotSettings
 from shared.contracts.envelope import iso
@@ -73,8 +74,11 @@ class HubSpotApi(CrmApi):
         return Bearer(token)
 
     @staticmethod
-    def quota_left(headers: Mapping[str, str]) -> int | None:
-        return whole(headers.get("x-hubspot-ratelimit-daily-remaining", ""))
+    def quota(headers: Mapping[str, str]) -> Quota | None:
+        """Source: HubSpot, "Usage guidelines"."""
+        left = whole(headers.get("x-hubspot-ratelimit-daily-remaining", ""))
+        allowed = whole(headers.get("x-hubspot-ratelimit-daily", ""))
+        return None if left is None or allowed is None else Quota(left, allowed)
 
     async def read(self, deals: Sequence[str]) -> dict[str, list[Parsed]]:
         found: dict[str, list[Parsed]] = {}

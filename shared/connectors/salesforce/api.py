@@ -29,6 +29,7 @@ from shared.connectors.base.fields import (
     text_of,
     time_of,
 )
+from shared.connectors.base.quota import Quota
 from shared.connectors.base.settings import ApiSettings
 from shared.connectors.base.source import Source
 from shared.connectors.salesforce.webhook import FIELDS, SalesforceApiSettings
@@ -126,10 +127,10 @@ class SalesforceApi(CrmApi):
         )
 
     @staticmethod
-    def quota_left(headers: Mapping[str, str]) -> int | None:
-        """The header counts what is used, as in `api-usage=18/5000`."""
+    def quota(headers: Mapping[str, str]) -> Quota | None:
+        """The header counts what is used, as in `api-usage=18/5000` (Salesforce, "API Usage Header")."""
         found = _USAGE.search(headers.get("sforce-limit-info", ""))
-        return int(found[2]) - int(found[1]) if found else None
+        return Quota(int(found[2]) - int(found[1]), int(found[2])) if found else None
 
     @property
     def _api(self) -> SalesforceApiSettings:

@@ -9,18 +9,26 @@ from shared.connectors.apis import crms
 
 
 @pytest.mark.parametrize(
-    ("kind", "headers", "left"),
+    ("kind", "headers", "quota"),
     [
-        ("hubspot", {"X-HubSpot-RateLimit-Daily-Remaining": "249000"}, 249_000),
-        ("hubspot", {"X-HubSpot-RateLimit-Daily-Remaining": "0"}, 0),
-        ("hubspot", {"X-HubSpot-RateLimit-Daily-Remaining": "many"}, None),
+        (
+            "hubspot",
+            {"X-HubSpot-RateLimit-Daily-Remaining": "249000", "X-HubSpot-RateLimit-Daily": "250000"},
+            (249_000, 250_000),
+        ),
+        ("hubspot", {"X-HubSpot-RateLimit-Daily-Remaining": "0", "X-HubSpot-RateLimit-Daily": "250000"}, (0, 250_000)),
+        ("hubspot", {"X-HubSpot-RateLimit-Daily-Remaining": "many", "X-HubSpot-RateLimit-Daily": "9"}, None),
         ("hubspot", {}, None),
-        ("salesforce", {"Sforce-Limit-Info": "api-usage=10018/100000"}, 89_982),
-        ("salesforce", {"Sforce-Limit-Info": "api-usage=25/5000; per-app-api-usage=17/250(appName=andon)"}, 4_975),
+        ("salesforce", {"Sforce-Limit-Info": "api-usage=10018/100000"}, (89_982, 100_000)),
+        (
+            "salesforce",
+            {"Sforce-Limit-Info": "api-usage=25/5000; per-app-api-usage=17/250(appName=andon)"},
+            (4_975, 5_000),
+        ),
         ("salesforce", {"Sforce-Limit-Info": "per-app-api-usage=17/250(appName=andon)"}, None),
         ("salesforce", {"Sforce-Limit-Info": "api-usage=/"}, None),
         ("pipedrive", {"X-HubSpot-RateLimit-Daily-Remaining": "1"}, None),
     ],
 )
-def test_requests_left_are_read_from_headers(kind: str, headers: dict[str, str], left: int | None) -> None:
-    assert crms()[kind].quota_left(httpx.Headers(headers)) == left
+def test_requests_left_are_read_from_headers(kind: str, headers: dict[str, str], quota: tuple[int, int] | None) -> None:
+    assert crms()[kind].quota(httpx.Headers(headers)) == quota
