@@ -12,7 +12,7 @@ from services.importer.row_events import RowEvents
 from services.importer.tables.base import Cell, Row
 from shared.policy import parse
 from tests.bench import idle, loading, many_pipelines, sustained
-from tests.bench.growth import PARTS, Mark, rates, shape_of
+from tests.bench.growth import PARTS, RateMark, rates, shape_of
 from tests.bench.moves.workload import DEALS, moves
 from tests.bench.usage import Spent
 
@@ -40,7 +40,7 @@ def test_each_tenth_of_a_growing_history_has_as_many_new_deals() -> None:
 
 
 def test_a_rate_is_of_what_was_read_between_two_marks() -> None:
-    assert rates([Mark(5.0, 100, 1), Mark(7.0, 500, 1), Mark(7.5, 600, 1)]) == [200, 200]
+    assert rates([RateMark(5.0, 100, 1), RateMark(7.0, 500, 1), RateMark(7.5, 600, 1)]) == [200, 200]
 
 
 def test_what_was_spent_is_the_difference_of_two_readings_and_named_by_event() -> None:
