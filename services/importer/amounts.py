@@ -30,6 +30,8 @@ _FORMS: dict[DecimalMark, re.Pattern[str]] = {
     "comma": re.compile(r"-?(?:\d{1,3}(?:\.\d{3})+|\d+)?(?:,\d+)?(?<=\d)"),
 }
 _DIGITS = re.compile(r"-?\d+")
+# As programs write amounts: nothing to take away, and only one way to read it.
+_BARE = {"point": re.compile(r"[0-9]{1,30}(?:\.[0-9]{1,12})?"), "comma": re.compile(r"[0-9]{1,30}")}
 
 
 class AmountFault(Exception):
@@ -40,7 +42,7 @@ def read_amount(cell: Cell, mark: DecimalMark | None) -> str | None:
     """A decimal as text; None for an empty cell; raises AmountFault."""
     if cell is None or cell == "":
         return None
-    if isinstance(cell, str):
+    if isinstance(cell, str) and not _BARE[mark or "comma"].fullmatch(cell):
         text = _without_clutter(cell)
         if mark is None and not _DIGITS.fullmatch(text):
             raise AmountFault("can be read in two ways; set the decimal mark in the mapping: decimal")

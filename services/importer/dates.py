@@ -128,7 +128,7 @@ class DateReader:
     def _instant(self, moment: datetime) -> DateSpan:
         _check_year(moment.year)
         aware = moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
-        instant = micros(aware.astimezone(UTC))
+        instant = micros(aware)
         return _after_epoch(DateSpan(instant, instant))
 
     def _day(self, day: date) -> DateSpan:

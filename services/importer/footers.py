@@ -15,9 +15,12 @@ MIN_COLUMNS = 3
 
 def is_footer(row: Row, columns: Sequence[str]) -> bool:
     """Whether a row is only a sentence, or a total. Only an id is neither: that is a row with a fault."""
-    filled = [str(cell).strip() for cell in row.cells if cell is not None and str(cell).strip()]
-    if not filled or len(columns) < MIN_COLUMNS:
+    if len(columns) < MIN_COLUMNS:
         return False
+    filled = [text for cell in row.cells if cell is not None and (text := str(cell).strip())]
     if len(filled) == 1:
         return len(filled[0].split()) > 1
-    return plain(filled[0]).rstrip(" 0123456789") in _TOTALS and len(filled) < len(columns)
+    # Nearly every row is a deal, most begin with a number, and comparing words costs more than all else here.
+    if not filled or len(filled) >= len(columns) or filled[0].isdigit():
+        return False
+    return plain(filled[0]).rstrip(" 0123456789") in _TOTALS

@@ -130,6 +130,7 @@ class Mapping(BaseModel):
                 found |= {("stage_dates", word, number): name for number, name in enumerate(some)}
         return found
 
+    @cached_property
     def stage_date_columns(self) -> list[tuple[str, str]]:
         """Each stage's word with each column of its date."""
         pairs = ((word, (some,) if isinstance(some, str) else some) for word, some in self.stage_dates.items())
@@ -139,7 +140,7 @@ class Mapping(BaseModel):
         """Every date column that is read."""
         own = self.columns
         named = filter(None, (own.time, own.created, *own.of_closing, own.expected, own.entered, own.modified))
-        return [*(column for _, column in self.stage_date_columns()), *named]
+        return [*(column for _, column in self.stage_date_columns), *named]
 
 
 def load_mapping(path: Path, columns_of: Callable[[Mapping], list[str]]) -> Mapping:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.importer.amounts import AmountFault, read_amount
@@ -45,6 +45,7 @@ class RowReader:
         self.zone = ZoneInfo(mapping.timezone)
         self.latest = micros(now + MAX_CLOCK_SKEW)
         self.index = {name: index for index, name in enumerate(columns)}
+        self.stage_columns = mapping.columns.of_stage
         words = {StageOutcome.WON: mapping.won or (), StageOutcome.LOST: mapping.lost or ()}
         self._outcomes = {word.casefold(): outcome for outcome, some in words.items() for word in some}
         self._stages: dict[str, StageCell] = {}
@@ -67,12 +68,13 @@ class RowReader:
 
 
 class Cells:
-    """The cells of one row."""
+    """The cells of one row. Its stage is read once: it is asked for several times."""
 
-    __slots__ = ("_cells", "_reader", "mapping")
+    __slots__ = ("_cells", "_reader", "_stage", "mapping")
 
     def __init__(self, reader: RowReader, row: Row) -> None:
         self._reader, self._cells = reader, row.cells
+        self._stage: StageCell | Literal[False] | None = False
         self.mapping = reader.mapping
 
     def value(self, column: str) -> Cell:
@@ -92,7 +94,9 @@ class Cells:
 
     def free_text(self, column: str | None) -> str:
         """As `text`, for what decides nothing: without NUL characters, which Postgres cannot store."""
-        cell = None if column is None else self.value(column)
+        if column is None:
+            return ""
+        cell = self.value(column)
         if isinstance(cell, str):
             return cell.replace("\x00", "").strip()[:MAX_TEXT_CHARACTERS]
         return self.text(column)
@@ -141,7 +145,12 @@ class Cells:
 
     def stage(self) -> StageCell | None:
         """The stage of the deal; None where the row has none."""
-        columns = self.mapping.columns.of_stage
+        if self._stage is False:
+            self._stage = self._read_stage()
+        return self._stage
+
+    def _read_stage(self) -> StageCell | None:
+        columns = self._reader.stage_columns
         word = (
             "/".join(filter(None, map(self.text, columns)))
             if len(columns) > 1

@@ -55,8 +55,9 @@ class RowEvents:
         if not steps:
             raise _undated_fault(mapping, deal)
         instants = instants_of(steps, mapping.stage_ranks)
-        _check_closing_follows_creation(steps, instants)
-        _check_closing_is_last(steps, instants)
+        if len(steps) > 1:
+            _check_closing_follows_creation(steps, instants)
+            _check_closing_is_last(steps, instants)
         self._count_notes(steps, instants)
         word = cells.text(mapping.columns.pipeline)
         pipeline = mapping.pipelines.get(word, word) or mapping.pipeline
@@ -78,7 +79,7 @@ class RowEvents:
 def _undated_fault(mapping: Mapping, deal: str) -> RowFault:
     """For an open deal. A closing date alone only says when it is expected to close."""
     columns = mapping.columns
-    for column in (columns.created, *(column for _, column in mapping.stage_date_columns()), columns.entered):
+    for column in (columns.created, *(column for _, column in mapping.stage_date_columns), columns.entered):
         if column:
             return RowFault(column, "", "is empty, as are all dates of the row; fill in when it was")
     text = "has no date, and the mapping names no date column for open deals: created or entered"
@@ -110,7 +111,8 @@ def _with_description(cells: Cells, deal: str, events: list[DealFact], notes: Co
         return events
     changed = cells.past_date(cells.mapping.columns.modified)
     if changed is not None:
-        return [*events, _event(EventType.CHANGED, deal, "", changed.first, description)]
+        event_id = _event_id(EventType.CHANGED, deal, "", changed.first)
+        return [*events, DealFact(EventType.CHANGED, event_id, deal, moment(changed.first), description)]
     last = max(range(len(events)), key=lambda number: (events[number].time, number))
     events[last].data.update(description)
     return events
@@ -144,17 +146,17 @@ def _optional(read: Callable[[], str | None], field: str, notes: Counter[str]) -
 
 def _step_event(deal: str, pipeline: str | None, step: RowStep, instant: int) -> DealFact:
     data: dict[str, Any] = {}
+    time = moment(instant)
     if pipeline:
         data["pipeline"] = pipeline
     if step.stage is not None:
         data["stage"] = step.stage
         if step.exact:
-            data["entered_at"] = iso(moment(instant))
-    return _event(step.type, deal, step.stage or "", instant, data)
+            data["entered_at"] = iso(time)
+    return DealFact(step.type, _event_id(step.type, deal, step.stage or "", instant), deal, time, data)
 
 
-def _event(kind: EventType, deal: str, stage: str, instant: int, data: dict[str, Any]) -> DealFact:
-    """The id comes from the content, not the file: the same row in another export gives the same event."""
-    content = "\x00".join((deal, kind.value, stage, str(instant)))
-    digest = hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return DealFact(kind, f"import-{digest}", deal, moment(instant), data)
+def _event_id(kind: EventType, deal: str, stage: str, instant: int) -> str:
+    """It comes from the content, not the file: the same row in another export gives the same event."""
+    content = f"{deal}\x00{kind}\x00{stage}\x00{instant}"
+    return f"import-{hashlib.blake2b(content.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"

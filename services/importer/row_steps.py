@@ -33,13 +33,20 @@ def instants_of(steps: list[RowStep], ranks: Mapping[str, int]) -> list[int]:
        after them.
     """
     found: list[int] = []
+    moves: list[tuple[int, RowStep]] = []
     for step in steps:
-        before = [(at, other) for at, other in zip(found, steps, strict=False)]
         if step.when.is_whole_day:
-            same_day = [at + _is_move(other) for at, other in before if step.when.first <= at < step.when.end]
-            found.append(max([step.when.first + _rank(step, ranks), *same_day]))
+            same_day = [
+                at + _is_move(other)
+                for at, other in zip(found, steps, strict=False)
+                if step.when.first <= at < step.when.end
+            ]
+            at = max([step.when.first + _rank(step, ranks), *same_day])
         else:
-            found.append(_exact_instant(step, [(at, other) for at, other in before if _is_move(other)]))
+            at = _exact_instant(step, moves)
+        found.append(at)
+        if _is_move(step):
+            moves.append((at, step))
     return found
 
 

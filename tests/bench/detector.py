@@ -38,6 +38,7 @@ from shared.postgres.pool import Connection, Pool
 from shared.runtime.clock import ClockKind
 from shared.runtime.instants import micros
 from tests.bench.figures import Figure, at_most, median_of
+from tests.bench.usage import processor_seconds, resident_memory
 from tests.support.processes import ServiceProcess
 
 POLICY = Path(dialects.__file__).parents[2] / "demo" / "policy.yaml"
@@ -80,33 +81,37 @@ class DetectorRun(NamedTuple):
     memory: float
 
 
-async def product(kafka: str, dsn: str, prefix: str, folder: Path, total: int, policy: Path = POLICY) -> DetectorRun:
-    """Let the detector read `total` events."""
-    await migrate_all(dsn)
-    environment = {
+def environment(kafka: str, dsn: str, prefix: str, policy: Path) -> dict[str, str]:
+    """The settings of a detector."""
+    return {
         "ANDON_KAFKA": kafka,
         "ANDON_POSTGRES": dsn,
         "ANDON_POLICY": str(policy),
         "ANDON_TOPIC_PREFIX": prefix,
     }
-    service = ServiceProcess("detector", environment, folder).start()
+
+
+async def events_read(connection: asyncpg.Connection) -> int:
+    """How many records the detectors have applied."""
+    return int(await connection.fetchval("SELECT coalesce(sum(next_offset), 0) FROM flow.position"))
+
+
+async def product(kafka: str, dsn: str, prefix: str, folder: Path, total: int, policy: Path = POLICY) -> DetectorRun:
+    """Let the detector read `total` events."""
+    await migrate_all(dsn)
+    service = ServiceProcess("detector", environment(kafka, dsn, prefix, policy), folder).start()
     process, connection = psutil.Process(service.pid), await asyncpg.connect(dsn)
     started, used, done, first = 0.0, 0.0, 0, 0
     while done < total:
-        done = int(await connection.fetchval("SELECT coalesce(sum(next_offset), 0) FROM flow.position"))
+        done = await events_read(connection)
         if done and not started:
-            started, used, first = time.perf_counter(), _processor_seconds(process), done
+            started, used, first = time.perf_counter(), processor_seconds(process), done
         await asyncio.sleep(0.01)
-    seconds, used = time.perf_counter() - started, _processor_seconds(process) - used
-    memory = process.memory_info().rss / 2**20
+    seconds, used = time.perf_counter() - started, processor_seconds(process) - used
+    memory = resident_memory(process)
     await connection.close()
     service.stop()
     return DetectorRun((total - first) / seconds, used / (total - first), memory)
-
-
-def _processor_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def bare(kafka: str, dsn: str, prefix: str, total: int) -> float:

@@ -1,6 +1,7 @@
 """`make bench`: measures the services against bare baselines in the same run, and prints a table.
 
 `make bench` runs compiled modules where they can be built, this module alone those of the checkout.
+Parts that take many minutes run only where --parts names them, and by themselves; see long_parts.py.
 To compare two checkouts, run each in turn with the same --parts and --rounds and its own --json: figures of one name
 measure the same.
 """
@@ -28,6 +29,7 @@ from tests.bench import (
     clicking,
     detector,
     intake,
+    long_parts,
     memory,
     metrics_text,
     pages,
@@ -37,10 +39,11 @@ from tests.bench import (
     what_if,
 )
 from tests.bench.figures import Figure
+from tests.bench.long_parts import LONG_PARTS
 from tests.bench.moves import measure as moves
 from tests.support.compiled import runs_compiled
 from tests.support.databases import new_database
-from tests.support.servers import kafka_address, postgres_dsn
+from tests.support.servers import POSTGRES_OPTIONS, kafka_address, postgres_dsn
 
 PARTS = [
     "intake",
@@ -61,9 +64,9 @@ console = Console()
 _numbers = itertools.count(1)
 
 
-async def prefix(kafka: str) -> str:
+async def prefix(kafka: str, partitions: int | None = None) -> str:
     name = f"bench{os.getpid()}-{next(_numbers)}."
-    await create_topics(KafkaAccess(kafka), name)
+    await create_topics(KafkaAccess(kafka), name, partitions=partitions)
     return name
 
 
@@ -71,6 +74,8 @@ async def measure(chosen: argparse.Namespace, kafka: str, dsn: str, folder: Path
     new_dsn, figures = partial(new_database, dsn), list[Figure]()
     with console.status("bench") as status:
         show = status.update
+        if set(chosen.parts) <= set(LONG_PARTS):
+            return await long_parts.measure(chosen, kafka, new_dsn, partial(prefix, kafka), folder, show)
         if "intake" in chosen.parts:
             figures += await intake.measure(kafka, await prefix(kafka), folder, chosen.rounds, show)
         if "answers" in chosen.parts:
@@ -122,21 +127,32 @@ def _number(value: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--parts", nargs="+", choices=[*PARTS, *LONG_PARTS], default=PARTS)
     parser.add_argument("--rounds", type=int, default=5, help="rounds of baseline and service in turn")
     parser.add_argument(
-        "--per-second", type=int, default=500, help="webhooks a second in answers, webhook-to-mail, pages and clicking"
+        "--per-second",
+        type=int,
+        default=500,
+        help="webhooks a second in answers, webhook-to-mail, pages and clicking; events a second in sustained",
     )
     parser.add_argument(
-        "--seconds", type=int, default=60, help="seconds of webhook-to-mail, and of each half of clicking"
+        "--seconds",
+        type=int,
+        default=60,
+        help="seconds of webhook-to-mail, of each half of clicking, of sustained and of idle",
     )
     parser.add_argument("--visits", type=int, default=pages.VISITS, help="visits that the detector has in pages")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where to write the figures")
+    long_parts.add_arguments(parser)
     chosen = parser.parse_args()
+    # Figures of one name would measure another Postgres.
+    if 0 < len(set(chosen.parts) & set(LONG_PARTS)) < len(set(chosen.parts)):
+        parser.error(f"--parts: run {', '.join(LONG_PARTS)} without the others")
+    options = () if set(chosen.parts) <= set(LONG_PARTS) else POSTGRES_OPTIONS
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        with kafka_address(folder / "kafka") as kafka, postgres_dsn(folder / "postgres") as dsn:
+        with kafka_address(folder / "kafka") as kafka, postgres_dsn(folder / "postgres", options) as dsn:
             figures = asyncio.run(measure(chosen, kafka, dsn, folder))
     modules = "compiled" if runs_compiled() else "pure Python"
     print_table(figures, modules)

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,19 +50,19 @@ def kafka_address(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def postgres_dsn(folder: Path) -> Iterator[str]:
-    """DSN of a user who may create databases."""
+def postgres_dsn(folder: Path, options: Sequence[str] = POSTGRES_OPTIONS) -> Iterator[str]:
+    """DSN of a user who may create databases. `options` of a server that is started here."""
     if given := os.environ.get("ANDON_TEST_POSTGRES"):
         yield given
     elif engine_answers():
         from testcontainers.community.postgres import PostgresContainer
 
         # As many as our own server allows: each test process keeps several pools.
-        command = ["postgres", "-c", "max_connections=200", *POSTGRES_OPTIONS]
+        command = ["postgres", "-c", "max_connections=200", *options]
         with PostgresContainer("postgres:18", driver=None).with_command(" ".join(command)) as container:
             yield container.get_connection_url()
     else:
-        server = Postgres(folder / "postgres", options=POSTGRES_OPTIONS)
+        server = Postgres(folder / "postgres", options=options)
         try:
             server.start()
             yield server.dsn

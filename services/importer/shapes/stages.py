@@ -18,7 +18,7 @@ def steps(cells: Cells) -> list[RowStep]:
     if (created := cells.past_date(columns.created)) is not None and columns.created:
         found.append(RowStep(EventType.CREATED, created, columns.created))
     closed = False
-    for word, column in cells.mapping.stage_date_columns():
+    for word, column in cells.mapping.stage_date_columns:
         entered = cells.past_date(column)
         if entered is not None:
             stage = cells.stage_called(word)

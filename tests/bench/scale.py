@@ -1,0 +1,72 @@
+"""One, two and four detectors over eight partitions: events a second in all, and what everything spends on an event.
+
+The detectors are ready, and wait for a lock on what they have read, before the clock starts: starting them would cost
+more than reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+import asyncpg
+
+from shared.postgres.migrate import migrate_all
+from tests.bench.detector import environment, events_read, publish
+from tests.bench.figures import Figure
+from tests.bench.moves.workload import MOVES, POLICY, moves
+from tests.bench.usage import Meters, Spent
+from tests.support.processes import ServiceProcess
+
+PARTITIONS, DETECTORS = 8, (1, 2, 4)
+
+
+async def measure(
+    kafka: str,
+    new_dsn: Callable[[], Awaitable[str]],
+    prefix: str,
+    folder: Path,
+    events: int,
+    show: Callable[[str], None],
+) -> list[Figure]:
+    """Each number of detectors reads the same topic, of PARTITIONS partitions, into a database of its own."""
+    show(f"scale: publishing {events:,} events")
+    total = await publish(kafka, prefix, moves(max(1, events // MOVES)))
+    figures, alone = list[Figure](), 0.0
+    for number in DETECTORS:
+        show(f"scale: {number} detectors")
+        seconds, spent = await _read(kafka, await new_dsn(), prefix, folder, number, total)
+        name = f"{number} detector{'s' if number > 1 else ''} of {PARTITIONS} partitions"
+        alone = alone or total / seconds
+        figures.append(Figure(f"{name}, in all", total / seconds, "events/s"))
+        figures.append(Figure(f"{name}, against one", total / seconds / alone, "x"))
+        figures += spent.per_event(name, total)
+    return figures
+
+
+async def _read(kafka: str, dsn: str, prefix: str, folder: Path, number: int, total: int) -> tuple[float, Spent]:
+    """Seconds until all events are read, and what was spent meanwhile."""
+    await migrate_all(dsn)
+    connection, gate = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
+    async with gate.transaction():
+        # Detectors fetch, and prepare their first batches, but write nothing.
+        await gate.execute("LOCK TABLE flow.event IN SHARE MODE")
+        services = [ServiceProcess("detector", environment(kafka, dsn, prefix, POLICY), folder) for _ in range(number)]
+        for service in services:
+            service.start()
+        await asyncio.gather(*(asyncio.to_thread(partial(service.ready, 60)) for service in services))
+        meters = Meters(connection, kafka, dsn)
+        meters.watch("detectors", [service.pid for service in services])
+        before, began = await meters.read(), time.perf_counter()
+    while await events_read(connection) < total:
+        await asyncio.sleep(0.02)
+    seconds = time.perf_counter() - began
+    spent = (await meters.read()).since(before)
+    for service in services:
+        service.stop()
+    await gate.close()
+    await connection.close()
+    return seconds, spent
