@@ -8,6 +8,7 @@ import typer
 
 from services.cli.commands import (
     audit,
+    backup,
     cord,
     crm,
     dead_letters,
@@ -87,6 +88,8 @@ app.command(rich_help_panel=HISTORY)(crm.backfill)
 app.command(rich_help_panel=HISTORY)(events.replay)
 app.command(rich_help_panel=HISTORY)(evaluation.hold)
 app.command(rich_help_panel=HISTORY)(evaluation.reevaluate)
+app.command(rich_help_panel=OPERATE)(backup.backup)
+app.command(rich_help_panel=OPERATE)(backup.restore)
 app.command(rich_help_panel=OPERATE)(relock.relock)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=OPERATE)
 app.command(rich_help_panel=OPERATE)(crm.reconcile)
