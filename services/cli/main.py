@@ -8,6 +8,7 @@ import typer
 
 from services.cli.commands import (
     audit,
+    backup,
     cord,
     crm,
     dead_letters,
@@ -90,6 +91,8 @@ app.command(rich_help_panel=HISTORY)(evaluation.hold)
 app.command(rich_help_panel=HISTORY)(evaluation.reevaluate)
 app.command(rich_help_panel=OPERATE)(doctor.doctor)
 app.command("support-bundle", rich_help_panel=OPERATE)(doctor.support_bundle)
+app.command(rich_help_panel=OPERATE)(backup.backup)
+app.command(rich_help_panel=OPERATE)(backup.restore)
 app.command(rich_help_panel=OPERATE)(relock.relock)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=OPERATE)
 app.command(rich_help_panel=OPERATE)(crm.reconcile)

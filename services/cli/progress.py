@@ -32,6 +32,17 @@ def bar(label: str) -> Iterator[Callable[[int, int | None], None]]:
 
 
 @contextmanager
+def backup_bars() -> Iterator[tuple[Callable[[int, int | None], None], Callable[[int, int | None], None]]]:
+    """Tables and records of a backup; call each with the number done and the total, None if unknown."""
+    with _bars(transient=True) as progress:
+        tables, records = (progress.add_task(label, total=None) for label in ("tables", "records"))
+        yield (
+            lambda done, total: progress.update(tables, completed=done, total=total),
+            lambda done, total: progress.update(records, completed=done, total=total),
+        )
+
+
+@contextmanager
 def load_bars(label: str, total: Callable[[int], int | None]) -> Iterator[LoadProgress]:
     """The three steps of loading history: published (shown as `label`), read, evaluated.
 

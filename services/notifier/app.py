@@ -63,6 +63,7 @@ from shared.stream.transaction import PostgresTransactions
 
 _log = logger(__name__)
 MEASURE_SECONDS = 5.0
+_LAST_BACKUP = "SELECT extract(epoch FROM max(finished_at))::float8 FROM backup"
 # Many times the form of a reader with every reason.
 MAX_BODY_BYTES = 64 * 1024
 # A claim on a mail that waits for its turn. Nothing is sent under it.
@@ -86,6 +87,7 @@ class Notifier:
         watch: PolicyWatch | None = None,
     ) -> None:
         clock, metrics = SystemClock(), NotifierMetrics(registry)
+        self._pool, self._metrics = pool, metrics
         receivers = load_hooks(settings.notifier_hooks, policy, settings.hooks_reachable)
         self._hooks = Hooks(settings, receivers, pool, registry)
         self.progress, self.dependencies = Progress(), dependencies_of("notifier", settings, registry)
@@ -147,6 +149,8 @@ class Notifier:
         await self._hooks.measure()
         try:
             await self.preferences.measure()
+            if (finished := await self._pool.fetchval(_LAST_BACKUP)) is not None:
+                self._metrics.backup.set(finished)
         except TRANSIENT as error:
             _log.warning("metrics refresh failed: database unavailable", error=repr(error))
 

@@ -27,6 +27,11 @@ class NotifierMetrics:
         self._show_queue(registry)
         self._time_sending(registry)
         self._show_addresses(registry)
+        self.backup = MeasuredGauge(
+            "andon_backup_last_success_timestamp_seconds",
+            "when the last backup was finished; absent before the first. Of the system: aggregate by max.",
+            registry=registry,
+        )
         self.dead = Counter(
             "andon_notifier_dead_letters_total",
             "records sent to the dead letters. Of a replica: aggregate by sum.",

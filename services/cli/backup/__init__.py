@@ -1,0 +1,1 @@
+"""Backups of an installation: one consistent point of Postgres, and the topics up to a little later."""
