@@ -87,8 +87,8 @@ def _default(field: FieldInfo) -> str:
 def _topics() -> Iterator[str]:
     yield "# Topics\n"
     yield "`andon topics create` creates them; `--replication` sets the replicas of each partition. Values are"
-    yield "CloudEvents 1.0 in structured JSON; [AsyncAPI](../schemas/asyncapi.json) says what they hold, and which service"
-    yield "writes and reads them.\n"
+    yield "CloudEvents 1.0 in structured JSON; [AsyncAPI](../schemas/asyncapi.json) says what they hold, and which"
+    yield "service writes and reads them.\n"
     yield "| topic | record key | partitions | settings |\n|---|---|---|---|"
     for topic in ALL_TOPICS:
         settings = ", ".join(f"{key}={value}" for key, value in topic.config.items())

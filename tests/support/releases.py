@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.support.schema_changes import Reader, breaking_changes
+from tests.support.schema_changes import ReadBy, breaking_changes
 
 APIS = ("asyncapi.json", "openapi.json")
 # Others read them, and nobody sends them to us. What is on Kafka goes both ways: readers outside and services of the
@@ -38,7 +38,7 @@ def _breaks_of(old: Path, folder: Path) -> list[str]:
     new = folder / old.name
     if not new.is_file():
         return [f"{old.name}: is gone"]
-    readers = (Reader.OTHERS,) if old.name in ONLY_SENT else tuple(Reader)
+    readers = (ReadBy.OTHERS,) if old.name in ONLY_SENT else tuple(ReadBy)
     schemas = json.loads(old.read_text()), json.loads(new.read_text())
     found = {str(change): None for reader in readers for change in breaking_changes(*schemas, reader)}
     return [f"{old.name}: {change}" for change in found]

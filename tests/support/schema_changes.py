@@ -27,8 +27,8 @@ _KEYWORDS = {
 _COMPARED = {"type", "enum", "const", "anyOf", "oneOf"} | {word for words in _KEYWORDS.values() for word in words}
 
 
-class Reader(Enum):
-    """Who reads the messages. `US`: what was valid stays valid. `OTHERS`: nothing is sent that the old schema refuses."""
+class ReadBy(Enum):
+    """Who reads. `US`: what was valid stays valid. `OTHERS`: nothing is sent that the old schema refuses."""
 
     US = "us"
     OTHERS = "others"
@@ -51,13 +51,13 @@ class SchemaChange:
         return replace(self, old=self.new, new=self.old)
 
 
-def breaking_changes(old: Schema, new: Schema, reader: Reader) -> list[SchemaChange]:
-    """What an old sender (`Reader.US`) or an old reader (`Reader.OTHERS`) of the messages could trip over.
+def breaking_changes(old: Schema, new: Schema, reader: ReadBy) -> list[SchemaChange]:
+    """What an old sender (`ReadBy.US`) or an old reader (`ReadBy.OTHERS`) of the messages could trip over.
 
     For both, a property that is gone and a default that says something else. A new property is harmless: by our rule
     readers ignore what they do not know.
     """
-    if reader is Reader.US:
+    if reader is ReadBy.US:
         found = _Comparison(old, new).refused()
     else:
         found = [change.turned for change in _Comparison(new, old).refused()]
