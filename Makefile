@@ -9,13 +9,15 @@ RUN_COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=$(COMPILED):. $(BIN)/python
 # Real event logs and the container engine of the test machine; tests skip what is missing there.
 ANDON_TEST_DATA ?= ../shared
 export ANDON_TEST_DATA
+# Where the contracts of the version in pyproject.toml are kept at its release.
+RELEASED = docs/schemas/released/$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # Keep compiled modules whatever the shell says: tests start many processes, and each would compile all of Andon anew.
 export PYTHONDONTWRITEBYTECODE :=
 # Many tests wait for servers, so one more runs than there are processors.
 WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo unit test pictures coverage compile test-compiled test-containers check format docs lock bench simulate-signals simulate-verification chaos soak fuzz clean
+.PHONY: help demo clean-demo unit test pictures coverage compile test-compiled test-containers check format docs contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -32,14 +34,22 @@ demo: $(VENV)/.demo ## run everything on this machine, with a simulated CRM
 clean-demo: $(VENV)/.demo ## remove the data of the demo
 	@$(BIN)/andon demo --clean
 
-$(VENV)/.dev: requirements/dev.txt pyproject.toml tests/support/oidc_provider/package-lock.json
+$(VENV)/.dev: requirements/dev.txt pyproject.toml tests/support/oidc_provider/package-lock.json tests/support/contract_tools/package-lock.json
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python requirements/install.py requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@mkdir -p $(VENV)/oidc && cp tests/support/oidc_provider/* $(VENV)/oidc; \
 	(cd $(VENV)/oidc && npm ci --silent --no-audit --no-fund) \
 		|| echo "npm cannot install the OpenID provider: the tests of sign-in there are skipped"
+	@mkdir -p $(VENV)/contract-tools && cp tests/support/contract_tools/* $(VENV)/contract-tools; \
+	(cd $(VENV)/contract-tools && npm ci --silent --no-audit --no-fund --ignore-scripts) \
+		|| echo "npm cannot install the tools of AsyncAPI: their tests are skipped"
 	touch $@ $(VENV)/.demo
+
+# Compares descriptions of the API. Its first build takes minutes, so only `make contracts` asks for it.
+$(VENV)/contract-tools/oasdiff: tests/support/oasdiff/go.mod tests/support/oasdiff/go.sum
+	@(cd tests/support/oasdiff && go build -o $(abspath $@) github.com/oasdiff/oasdiff) \
+		|| echo "oasdiff cannot be built: the comparison of the API is skipped"
 
 # Without them the bench names what it skips.
 $(VENV)/.peers: requirements/peers.txt
@@ -111,6 +121,12 @@ format: $(VENV)/.dev ## bring the code into its format
 
 docs: $(VENV)/.dev ## write the pages that are made of the code
 	$(BIN)/python -m services.cli.reference docs
+
+contracts: $(VENV)/.dev $(VENV)/contract-tools/oasdiff ## compare messages, topics and API with the last release
+	$(BIN)/python -m pytest -q tests/unit/contracts
+
+release-contracts: docs ## keep the contracts of this version, for later ones to be compared with
+	test ! -e $(RELEASED) && mkdir -p $(RELEASED) && cp docs/schemas/*.json $(RELEASED)
 
 lock: $(VENV)/.dev ## pin the dependencies again
 	$(BIN)/uv pip compile pyproject.toml --extra import --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/run.txt

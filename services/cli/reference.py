@@ -1,4 +1,4 @@
-"""Generates the reference pages: settings, topics, metrics, and the JSON Schema of every message.
+"""Generates the reference pages: settings, topics, metrics, and the contracts.
 
 `make docs` runs it; a test fails if the committed pages are out of date.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,59 +13,22 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from services.cli import metrics_reference
-from services.cli.doctor.report import DoctorReport
+from services.cli import contract_documents, metrics_reference
 from services.cli.service_settings import SERVICE_SETTINGS
-from services.notifier.hooks.message import HookEvent
 from shared.connectors.apis import crms
 from shared.connectors.registry import kinds
-from shared.contracts.dead import DeadEvent
-from shared.contracts.events import DealEvent
-from shared.contracts.handled import HandledEvent
-from shared.contracts.measures import MeasureEvent
-from shared.contracts.notices import NoticeEvent
-from shared.contracts.now import NowEvent
-from shared.contracts.policies import PolicyEvent
-from shared.contracts.problems import ProblemEvent
-from shared.contracts.receipts import ReceiptsEvent
-from shared.contracts.relocks import RelockEvent
-from shared.contracts.signals import ChartEvent
-from shared.contracts.stages import StageEvent, StageStatusEvent
-from shared.contracts.tickets import TicketEvent
 from shared.contracts.topics import ALL_TOPICS
 from shared.runtime.settings import PREFIX, ServiceSettings
-
-SCHEMAS: dict[str, type[BaseModel]] = {
-    "pipeline.events": DealEvent,
-    "pipeline.stages": StageEvent,
-    "flow.problems": ProblemEvent,
-    "flow.measures": MeasureEvent,
-    "flow.stages": StageStatusEvent,
-    "flow.now": NowEvent,
-    "flow.signals": ChartEvent,
-    "flow.relocks": RelockEvent,
-    "flow.receipts": ReceiptsEvent,
-    "improvement.tickets": TicketEvent,
-    "improvement.notices": NoticeEvent,
-    "improvement.policy": PolicyEvent,
-    "dead-letters": DeadEvent,
-    "dead-letters.handled": HandledEvent,
-    "hooks": HookEvent,
-    "doctor": DoctorReport,
-}
 
 
 def pages() -> dict[str, str]:
     """Every generated page, by its path below docs."""
-    generated = {
+    return {
         "operator/settings.md": "\n".join(_settings()) + "\n",
         "operator/topics.md": "\n".join(_topics()) + "\n",
         "operator/metrics.md": "\n".join(metrics_reference.page()) + "\n",
+        **{f"schemas/{name}": text for name, text in contract_documents.files().items()},
     }
-    for name, model in SCHEMAS.items():
-        schema = model.model_json_schema(mode="serialization")
-        generated[f"schemas/{name}.json"] = json.dumps(schema, indent=1, sort_keys=True) + "\n"
-    return generated
 
 
 def _settings() -> Iterator[str]:
@@ -109,7 +71,8 @@ def _default(field: FieldInfo) -> str:
 def _topics() -> Iterator[str]:
     yield "# Topics\n"
     yield "`andon topics create` creates them; `--replication` sets the replicas of each partition. Values are"
-    yield "CloudEvents 1.0 in structured JSON; their schemas are in `docs/schemas`.\n"
+    yield "CloudEvents 1.0 in structured JSON; [AsyncAPI](../schemas/asyncapi.json) says what they hold, and which"
+    yield "service writes and reads them.\n"
     yield "| topic | record key | partitions | settings |\n|---|---|---|---|"
     for topic in ALL_TOPICS:
         settings = ", ".join(f"{key}={value}" for key, value in topic.config.items())

@@ -72,3 +72,9 @@ RIGHTS: Mapping[str, TopicRights] = {
         watches=(HANDLED, *(dead(topic.name) for topic in PRODUCT_TOPICS)),
     ),
 }
+
+# What operators' commands read and write: replay, import, relock, stages, retranslate, dead letters.
+COMMANDS = TopicRights(
+    publishes=(*(topic.name for topic in PRODUCT_TOPICS), HANDLED),
+    watches=(RECEIVED, EVENTS, HANDLED, *(dead(topic.name) for topic in PRODUCT_TOPICS)),
+)
