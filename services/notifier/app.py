@@ -32,6 +32,7 @@ from services.notifier.store import retention
 from services.notifier.store.signing_key import signing_key
 from services.notifier.web.pages import PreferencePages
 from services.notifier.writing import NoticeWriter
+from shared.contracts.dead import DeadReason
 from shared.contracts.topics import NOTICES, NOW, POLICY, TICKETS
 from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
@@ -101,15 +102,13 @@ class Notifier:
             NoticeHandler(writer, self._hooks.writer, policy.timezone, settings.follows_log, self._written),
             settings.topic_prefix,
             lambda record: clock.now(),
-            lambda reason: metrics.dead.inc(),
+            self._dead,
             wake,
         )
         consumed = ConsumerMetrics.of_topics(registry, {settings.topic(name): name for name in (TICKETS, NOW, POLICY)})
         self._consumer = _consumer(settings, pool, processor.run, consumed, self.progress)
         followed = settings, pool, consumed, self.progress
-        self._policy_loops = (
-            policy_loops("notifier", *followed, watch, lambda reason: metrics.dead.inc(), wake) if watch else ()
-        )
+        self._policy_loops = policy_loops("notifier", *followed, watch, self._dead, wake) if watch else ()
         self._reminders = Reminders(
             pool, policy, writer, self._hooks.writer, self.progress, settings.follows_log, self._written
         )
@@ -134,6 +133,9 @@ class Notifier:
             *self._hooks.loops(),
             *self._policy_loops,
         )
+
+    def _dead(self, reason: DeadReason) -> None:
+        self._metrics.dead.inc()
 
     def _written(self) -> None:
         """Changes and reminders may have made mails and messages due, and dropped others."""

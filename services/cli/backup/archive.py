@@ -84,8 +84,12 @@ class FileWriter:
         self._zip = gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=self._raw, mtime=0)
         self._target = target
 
-    def write(self, data: bytes) -> int:
-        return self._zip.write(data)
+    def write(self, data: bytes) -> None:
+        self._zip.write(data)
+
+    async def take(self, data: bytes) -> None:
+        """`write`, as asyncpg calls it."""
+        self.write(data)
 
     def finish(self) -> str:
         """Close the file, put it on disk for good, and return its SHA-256."""

@@ -19,6 +19,7 @@ from shared.postgres.pool import connect
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 SCHEMAS = sorted(SERVICES)
 _MIGRATIONS = "schema_migrations"
+_CHUNK = 1 << 20
 # Generated columns are computed again.
 _COLUMNS = """
 SELECT n.nspname AS schema, c.relname AS table, array_agg(a.attname::text ORDER BY a.attnum) AS columns
@@ -74,7 +75,8 @@ async def sequences(connection: Connection) -> dict[str, tuple[int, bool]]:
     found = {}
     for row in await connection.fetch(_SEQUENCES, SCHEMAS):
         name = '"{}"."{}"'.format(*row)
-        found[name] = tuple(await connection.fetchrow(f"SELECT last_value, is_called FROM {name}"))
+        (standing,) = await connection.fetch(f"SELECT last_value, is_called FROM {name}")
+        found[name] = standing["last_value"], standing["is_called"]
     return found
 
 
@@ -85,7 +87,7 @@ async def save(connection: Connection, folder: Path, done: Callable[[int, int | 
     for number, row in enumerate(listed, 1):
         schema, table, columns = row["schema"], row["table"], row["columns"]
         writer = FileWriter(folder, f"postgres/{schema}.{table}.gz")
-        status = await connection.copy_from_table(table, schema_name=schema, columns=columns, output=writer)
+        status = await connection.copy_from_table(table, schema_name=schema, columns=columns, output=writer.take)
         rows = int(status.rpartition(" ")[2])
         stored.append(
             StoredTable(
@@ -199,9 +201,14 @@ async def _fill(connection: Connection, folder: Path, table: StoredTable) -> Non
     name = f'"{table.schema_name}"."{table.table}"'
     if table.table in _seeded(table.schema_name):
         await connection.execute(f"DELETE FROM {name}")
-    with gzip.open(folder / table.path) as source:
-        status = await connection.copy_to_table(
-            table.table, schema_name=table.schema_name, columns=table.columns, source=source
-        )
+    status = await connection.copy_to_table(
+        table.table, schema_name=table.schema_name, columns=table.columns, source=_unzipped(folder / table.path)
+    )
     if status != f"COPY {table.rows}":
         raise BackupError(f"{table.path}: {status} instead of {table.rows} rows; nothing was restored")
+
+
+async def _unzipped(path: Path) -> AsyncIterator[bytes]:
+    with gzip.open(path) as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.backup.restore import Lost
+from services.cli.backup.restore import LostHalf
 from services.cli.console import counted, fail, message, print_line
 
 
@@ -49,8 +49,8 @@ def backup(
 def restore(
     source: Annotated[Path, typer.Argument(help="A backup: a folder that andon backup has printed.")],
     lost: Annotated[
-        Lost, typer.Option(help="What to restore; the other half must be as it was when this one was lost.")
-    ] = Lost.BOTH,
+        LostHalf, typer.Option(help="What to restore; the other half must be as it was when this one was lost.")
+    ] = LostHalf.BOTH,
     replication: Annotated[int, typer.Option(help="Replicas of each partition; use 3 on a cluster.")] = 1,
 ) -> None:
     """Restore a backup into empty tables and topics. Stop all services first."""
