@@ -20,14 +20,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
+_ROOT = Path(__file__).parents[2]
 SERVICES = ("intake", "detector", "analyst", "tickets", "notifier", "enricher")
 
 
 class _Start(NamedTuple):
-    """Asks for a service, whose output is added to the end of `log`. The answer is its pid."""
+    """Asks for a service in `folder`, whose output is added to the end of `log`. The answer is its pid."""
 
     service: str
     environment: Mapping[str, str]
+    folder: str
     log: str
 
 
@@ -45,12 +47,13 @@ class Nursery:
         self._lock = threading.Lock()
         with theirs:
             command = [sys.executable, "-m", "tests.support.nursery", str(theirs.fileno())]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+            # The first test that starts a service may have gone to another folder.
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], cwd=_ROOT)
 
     def start(self, service: str, environment: Mapping[str, str], log: Path) -> ForkedService:
         # As with a program, it is there at once.
         log.touch()
-        return ForkedService(self, self._ask(_Start(service, dict(environment), str(log))))
+        return ForkedService(self, self._ask(_Start(service, dict(environment), str(Path.cwd()), str(log))))
 
     def poll(self, pid: int) -> int | None:
         return self._ask(_Poll(pid))
@@ -115,6 +118,7 @@ def _become(one: _Start) -> None:
     for stream in (1, 2):
         os.dup2(log, stream)
     os.close(log)
+    os.chdir(one.folder)
     os.environ.clear()
     os.environ.update(one.environment)
     time.tzset()

@@ -7,6 +7,8 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from services import demo
 from tests.support.nursery import nursery
 
@@ -24,6 +26,17 @@ def test_its_exit_code_and_what_it_says_are_known(tmp_path: Path) -> None:
 
     assert code not in (0, None)
     assert "missing.yaml: No such file" in log.read_text()
+
+
+def test_it_begins_in_the_folder_of_its_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here.yaml").write_text("pipelines: 1")
+    monkeypatch.chdir(tmp_path)
+    log = tmp_path / "log"
+
+    code = nursery().start("detector", settings(Path("here.yaml")), log).wait(60)
+
+    assert code not in (0, None)
+    assert "pipelines: is not a group of fields" in log.read_text()
 
 
 def test_a_signal_that_kills_it_is_known(tmp_path: Path) -> None:
