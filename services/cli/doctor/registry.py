@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.cli.doctor.check import Check
 from services.cli.doctor.checks import (
+    backup,
     clocks,
     crm,
     disk,
@@ -41,4 +42,5 @@ CHECKS: tuple[Check, ...] = (
     mail.CHECK,
     prometheus.CHECK,
     disk.CHECK,
+    backup.CHECK,
 )

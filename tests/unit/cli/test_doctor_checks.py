@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from aiokafka import TopicPartition
 
 from services.cli.doctor.answers import Answer
 from services.cli.doctor.check import Check, Site
-from services.cli.doctor.checks import crm, disk, rights, schema, sources
+from services.cli.doctor.checks import backup, crm, disk, rights, schema, sources
 from services.cli.doctor.checks.clocks import database_finding, writers_finding
 from services.cli.doctor.checks.readers import ReadPositions, findings_of
 from services.cli.doctor.examine import GRACE_SECONDS, examine, health_of
@@ -162,6 +162,14 @@ def test_rights_that_are_missing_are_named() -> None:
 def test_few_requests_that_are_left_for_today_are_pointed_out() -> None:
     assert crm.quota_finding("api", "https://crm.example", Quota(100, 5000)).health is Health.LOOK
     assert crm.quota_finding("api", "https://crm.example", Quota(4000, 5000)).health is Health.GOOD
+
+
+def test_an_old_backup_and_none_are_pointed_out() -> None:
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+
+    assert backup.finding_of(now - timedelta(days=1), now).health is Health.GOOD
+    assert backup.finding_of(now - timedelta(days=3), now).health is Health.LOOK
+    assert backup.finding_of(None, now).health is Health.LOOK
 
 
 async def test_a_full_disk_and_a_folder_that_is_not_there_are_bad(tmp_path: Path) -> None:
