@@ -259,8 +259,9 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
     routes = [*health_routes(tickets.progress, tickets.dependencies, registry)]
     routes += [*signing_in.routes(), *_routes_of_access(tickets, context)]
     routes += [*Api(tickets.api_parts()).routes(), *cord.routes(), *_routes_of_pages(tickets, context)]
-    guard(routes, RULES, tickets.access.door(signing_in))
     RouteTimes(registry).watch(routes)
+    # Last, so that nothing stands before the rules.
+    guard(routes, RULES, tickets.access.door(signing_in))
     handlers = _fault_pages(context, cord)
     return Application(
         tickets.access.is_https,

@@ -37,7 +37,7 @@ async def test_a_chart_is_fetched_once_it_is_seen_and_nothing_moves(company: Com
     seen = len(asked)
 
     await page.locator(".chart").last.scroll_into_view_if_needed()
-    await page.locator(".chart svg").last.wait_for()
+    await page.locator(".chart").last.locator("svg").wait_for()
 
     assert 0 < seen < len(asked) <= len(places)
     assert await page.evaluate(FRAMES) == pytest.approx(places, abs=1)
