@@ -105,7 +105,7 @@ async def test_a_chart_that_shows_more_is_drawn_again_in_its_place(company: Comp
     await company.tell_now("aging", "new", "proposal", 49)
 
     await expect(page.locator(".readout").first).to_have_text("Newest count: 49 deals over the limit", timeout=WITHIN)
-    assert await page.evaluate("document.activeElement.className") == "chart"
+    await expect(chart).to_be_focused()
 
 
 async def test_the_focus_stays_on_a_link_of_a_part_that_is_replaced(company: Company, page: Page) -> None:
@@ -115,7 +115,7 @@ async def test_the_focus_stays_on_a_link_of_a_part_that_is_replaced(company: Com
     await company.tell_now("aging", "new", "proposal", 46)
     await expect(page.get_by_text("of 46").first).to_be_visible(timeout=WITHIN)
 
-    assert await page.evaluate("document.activeElement.id") == "all-deals"
+    await expect(page.locator("#all-deals")).to_be_focused()
 
 
 async def test_acknowledging_from_a_refreshed_list_still_works(company: Company, page: Page) -> None:
