@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo unit test pictures coverage compile test-compiled test-containers check format docs contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean
+.PHONY: help demo clean-demo unit test proofs pictures coverage compile test-compiled test-containers check format docs contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -60,8 +60,11 @@ $(VENV)/.peers: requirements/peers.txt
 unit: $(VENV)/.dev ## run the unit tests: no servers, a tenth of the examples, nothing slow
 	$(BIN)/python -m pytest -q -n logical --dist worksteal -m "not slow" --hypothesis-profile=unit --ignore=tests/unit/house tests/unit
 
-test: $(VENV)/.dev ## run every test, with four tenths of the examples, on one real Kafka and one real Postgres
+test: $(VENV)/.dev ## run every test, with a quarter of the examples, on one real Kafka and one real Postgres
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+proofs: $(VENV)/.dev ## run the proofs on whole logs, of which `make test` takes the beginning
+	ANDON_TEST_WHOLE=1 $(BIN)/python -m pytest -n logical tests/system/test_real_log.py tests/integration/importer tests/integration/detector/test_learned.py
 
 pictures: $(VENV)/.dev ## play the four stories in Chromium, and write the pictures of docs/user
 	$(BIN)/python -m tests.browser.pictures
