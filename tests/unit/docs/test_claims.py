@@ -1,0 +1,228 @@
+"""What pages claim is so: what is missing, commands with their options, lists of kinds, fields, columns, steps."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from typer.main import get_command
+
+from services.cli.doctor.registry import CHECKS
+from services.cli.main import app
+from services.importer.mapping import Columns, Mapping
+from services.notifier.hooks.reasons import HOOK_REASONS
+from shared.connectors.config import parse
+from shared.connectors.registry import kinds
+from shared.contracts.notices import CHOICES
+from shared.contracts.topics import ALL_TOPICS
+from shared.policy.load import parse as parse_policy
+from shared.policy.model import RulePolicy
+
+ROOT = Path(__file__).resolve().parents[3]
+DOCS = ROOT / "docs"
+PAGES = [*ROOT.glob("*.md"), *sorted(DOCS.rglob("*.md"))]
+# Too short or too common to say what a heading is about.
+_COMMON = {"with", "from", "that", "this", "without", "open", "into", "andon"}
+
+
+def read(page: str) -> str:
+    return (ROOT / page).read_text()
+
+
+def column(page: str, header: str, number: int = 0, skip: int = 0) -> list[str]:
+    """A column of the page's table whose first heading is `header`; `skip`: tables before it with the same one."""
+    lines = read(page).splitlines()
+    first = [at for at, line in enumerate(lines) if line.startswith(f"| {header} |")][skip]
+    return [row.strip("|").split(" | ")[number].strip() for row in _while_table(lines[first + 2 :])]
+
+
+def names(text: str) -> list[str]:
+    """What stands in backticks."""
+    return re.findall(r"`([^`]+)`", text)
+
+
+def _while_table(lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        if not line.startswith("|"):
+            return
+        yield line
+
+
+def words(heading: str) -> set[str]:
+    """The words that say what a heading is about, without endings of plurals."""
+    return {word.rstrip("s") for word in re.findall(r"[a-z]{4,}", heading.lower()) if word not in _COMMON}
+
+
+def test_nothing_that_was_added_is_still_to_come() -> None:
+    """A part that is built leaves the README's list of what is missing."""
+    missing = re.findall(r"^- \*\*(.+?)\*\*", read("README.md").partition("## Still to come")[2], re.MULTILINE)
+    added = re.findall(r"^- \*\*(.+?)\*\*", read("CHANGELOG.md").partition("### Changed")[0], re.MULTILINE)
+
+    assert missing
+    assert [(one, other) for one in missing for other in added if words(one) & words(other)] == []
+
+
+def code_in(text: str) -> Iterator[str]:
+    """Every line of code, within sentences and in blocks."""
+    blocks = re.compile(r"^ *```.*?$(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+    for block in blocks.findall(text):
+        yield from block.splitlines()
+    rest = blocks.sub("", text)
+    yield from re.findall(r"^    (.+)$", rest, re.MULTILINE)
+    yield from re.findall(r"`([^`\n]+)`", rest)
+
+
+def commands_in(text: str) -> Iterator[list[str]]:
+    """Every `andon ...` in code, as the words after it."""
+    for line in code_in(text):
+        yield from (found.split() for found in re.findall(r"\bandon ([a-z][^|&]*)", line))
+
+
+@cache
+def _commands() -> Any:
+    return get_command(app)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_and_options_that_are_named_exist(page: Path) -> None:
+    for line in commands_in(page.read_text()):
+        command, rest = _commands(), list(line)
+        while rest and hasattr(command, "commands") and re.fullmatch("[a-z-]+", rest[0]):
+            assert rest[0] in command.commands, " ".join(line)
+            command = command.commands[rest.pop(0)]
+        known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        named = {word.strip("`[]().,;:").partition("=")[0] for word in rest if re.match(r"\[?--[a-z]", word)}
+        assert not named - known - {"--help"}, " ".join(line)
+
+
+def test_make_targets_that_are_named_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
+    for page in PAGES:
+        named = {found[1] for line in code_in(page.read_text()) if (found := re.match(r" *make ([a-z-]+)", line))}
+        assert not named - targets, page.name
+
+
+def test_kinds_and_their_fields_are_those_of_the_policy() -> None:
+    rules = {get_args(rule.model_fields["kind"].annotation)[0]: rule for rule in get_args(RulePolicy)}
+    kinds_there = [*column("docs/user/policy.md", "kind"), *column("docs/user/policy.md", "kind", skip=1)]
+    fields = [
+        *column("docs/user/policy.md", "kind", 2),
+        *column("docs/user/policy.md", "kind", 2, skip=1),
+    ]
+
+    assert sorted(names(" ".join(kinds_there))) == sorted(rules)
+    for kind, named in zip(kinds_there, fields, strict=True):
+        assert set(names(named)) <= set(rules[kind.strip("`")].model_fields), kind
+
+
+def test_reasons_of_mails_and_hooks_are_those_of_the_code() -> None:
+    hooks = next(line for line in read("docs/operator/hooks.md").splitlines() if line.startswith("| `reasons` |"))
+
+    assert sorted(names(" ".join(column("docs/user/mail.md", "reason")))) == sorted(CHOICES)
+    assert sorted(names(hooks)) == sorted(["reasons", *(reason.value for reason in HOOK_REASONS)])
+
+
+def test_every_field_of_an_import_is_described() -> None:
+    text = read("docs/user/import.md")
+
+    assert [name for name in [*Mapping.model_fields, *Columns.model_fields] if f"`{name}`" not in text] == []
+    assert set(names(" ".join(column("docs/user/import.md", "field")))) <= set(Mapping.model_fields)
+
+
+def test_every_check_of_the_doctor_is_described() -> None:
+    described = {name for cell in column("docs/operator/doctor.md", "check") for name in cell.split(", ")}
+
+    assert described == {check.name.removesuffix(" on Kafka").removesuffix(" in the browser") for check in CHECKS}
+
+
+def test_columns_of_sql_views_are_those_of_the_migrations() -> None:
+    migrations = "\n".join(path.read_text() for path in sorted((ROOT / "services").glob("*/migrations/*.sql")))
+    views = dict(re.findall(r"CREATE VIEW (report\.\w+) AS\s+SELECT (.+?)\s+FROM", migrations, re.DOTALL))
+    page = "docs/operator/sql-views.md"
+    described = dict(zip(names(" ".join(column(page, "view"))), column(page, "view", 1), strict=True))
+
+    assert described.keys() == views.keys()
+    for view, columns in views.items():
+        whole = [re.split(r"\bAS\b|\s", one.strip())[-1].strip() for one in re.split(r",(?![^(]*\))", columns)]
+        assert re.sub(r"\s*\([^()]*\)", "", described[view]).split(", ") == whole, view
+
+
+def test_addresses_of_the_api_exist() -> None:
+    described = json.loads((DOCS / "schemas" / "openapi.json").read_text())["paths"]
+    patterns = [re.compile(re.sub(r"\\{\w+\\}", "[^/]+(?:/[^/]+)*", re.escape(path))) for path in described]
+    told = names(" ".join(column("docs/user/api.md", "address")))
+    actions = re.search(r"a POST below the ticket's address: (.+?)\. ", read("docs/user/api.md"))
+
+    assert told
+    assert [one for one in told if one != "-" and not any(p.fullmatch(one) for p in patterns)] == []
+    assert actions
+    assert {f"/tickets/{{number}}/{one}" for one in names(actions[1])} == {
+        path for path, one in described.items() if path.startswith("/tickets/{number}/") and "post" in one
+    }
+
+
+def test_topics_that_are_named_exist() -> None:
+    known = {topic.name for topic in ALL_TOPICS}
+    first = "|".join({name.partition(".")[0] for name in known})
+    for page in PAGES:
+        named = set(re.findall(rf"`((?:{first})\.[a-z.]+)`", page.read_text()))
+        assert not named - known, page.name
+
+
+# What an export's columns are called, and values in it.
+_NOT_OF_ANDON = {"docs/user/import.md"}
+
+
+def test_what_people_are_told_to_click_is_on_a_page() -> None:
+    """Words in italics that begin as those of a button, a link or a heading do."""
+    folders = ("services/tickets", "services/notifier/web", "services/notifier/render", "shared/wording")
+    files = [
+        path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in (".html", ".py", ".js")
+    ]
+    pages = "\n".join(path.read_text() for path in files)
+    for page in sorted(DOCS.glob("user/*.md")):
+        told = re.findall(r"(?<!\*)\*([A-Z][A-Za-z, ()?]+)\*(?!\*)", page.read_text())
+        if str(page.relative_to(ROOT)) not in _NOT_OF_ANDON:
+            assert [one for one in told if one not in pages] == [], page.name
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("sources/*.md")), ids=lambda page: page.stem)
+def test_sources_are_set_up_as_their_pages_say(page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The first block of YAML is a whole file; a second one adds to it."""
+    blocks = re.findall(r"^```yaml$(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    if page.stem not in kinds():
+        assert not blocks
+        return
+    for name in set(re.findall(r"env:(\w+)", "".join(blocks))):
+        monkeypatch.setenv(name, _SECRETS.get(name, "a-secret-that-is-long-enough"))
+    source = parse("".join(blocks), tmp_path)
+
+    assert [one.kind for one in source.values()] == [page.stem]
+
+
+_SECRETS = {
+    "PIPEDRIVE_AUTH": "andon:a-secret-that-is-long-enough",
+    "SHOP_WEBHOOK_SECRET": "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "CLOSE_KEY": "ab" * 32,
+}
+
+
+def test_policies_on_pages_are_valid() -> None:
+    for page in sorted(DOCS.glob("user/*.md")):
+        for block in re.findall(r"^```yaml$(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+            assert parse_policy(block).pipelines, page.name
+
+
+def test_every_page_is_on_the_page_of_all_documentation() -> None:
+    linked = set(re.findall(r"\]\(([^)#]+\.md)", read("docs/README.md")))
+    pages = {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")} - {"README.md"}
+    decisions = {name for name in pages if re.match(r"developer/decisions/\d", name)}
+    listed = set(re.findall(r"\]\((\d[^)]+)\)", read("docs/developer/decisions/README.md")))
+
+    assert pages - decisions - linked - {name for name in pages if "/runbooks/" in name} == set()
+    assert {f"developer/decisions/{name}" for name in listed} == decisions
