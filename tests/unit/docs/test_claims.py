@@ -212,6 +212,19 @@ _SECRETS = {
 }
 
 
+@pytest.mark.parametrize("kind", kinds())
+def test_source_add_tells_the_steps_of_the_page(kind: str) -> None:
+    """Names in italics before the sources file are those of the CRM's buttons and events."""
+    steps, told = kinds()[kind].setup_steps.lower(), read(f"docs/sources/{kind}.md").partition("```yaml")[0]
+    named = set(re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", re.sub("`[^`]+`", "", told))) - _OTHER_WAYS
+
+    assert [one for one in named if one.lower() not in steps] == []
+
+
+# Of Freshsales' encodings and Dynamics' ways to sign in, the ones that are not proposed.
+_OTHER_WAYS = {"form", "HttpHeader"}
+
+
 def test_policies_on_pages_are_valid() -> None:
     for page in sorted(DOCS.glob("user/*.md")):
         for block in re.findall(r"^```yaml$(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
