@@ -19,9 +19,11 @@ from services.notifier.hooks.reasons import HOOK_REASONS
 from shared.connectors.config import parse
 from shared.connectors.registry import kinds
 from shared.contracts.notices import CHOICES
+from shared.contracts.rights import RIGHTS
 from shared.contracts.topics import ALL_TOPICS
 from shared.policy.load import parse as parse_policy
 from shared.policy.model import RulePolicy
+from shared.postgres.migrate import SERVICES
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
@@ -172,6 +174,17 @@ def test_topics_that_are_named_exist() -> None:
     for page in PAGES:
         named = set(re.findall(rf"`((?:{first})\.[a-z.]+)`", page.read_text()))
         assert not named - known, page.name
+
+
+def test_topics_of_each_schema_are_those_that_its_service_reads() -> None:
+    told = dict(
+        zip(column("docs/operator/care.md", "schema"), column("docs/operator/care.md", "schema", 1), strict=True)
+    )
+    reads = {f"`{schema}`": RIGHTS[package.rpartition(".")[2]].reads for schema, package in SERVICES.items()}
+
+    assert {schema: sorted(names(topics)) for schema, topics in told.items()} == {
+        schema: sorted(topics) for schema, topics in reads.items()
+    }
 
 
 # What an export's columns are called, and values in it.
