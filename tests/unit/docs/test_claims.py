@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -185,6 +186,23 @@ def test_topics_of_each_schema_are_those_that_its_service_reads() -> None:
     assert {schema: sorted(names(topics)) for schema, topics in told.items()} == {
         schema: sorted(topics) for schema, topics in reads.items()
     }
+
+
+def test_topics_beside_the_way_have_the_writers_and_readers_that_are_told() -> None:
+    page = "docs/developer/architecture.md"
+    for topic, ways in zip(names(" ".join(column(page, "topic"))), column(page, "topic", 2), strict=True):
+        written, _, read_by = ways.partition("; ")
+        assert set(written.split(", ")) & RIGHTS.keys() == {s for s, one in RIGHTS.items() if topic in one.publishes}
+        assert set(read_by.split(", ")) & RIGHTS.keys() == {s for s, one in RIGHTS.items() if topic in one.reads}
+
+
+def test_layers_are_those_that_are_checked() -> None:
+    block = re.search(r"## Layers.*?```\n(.*?)```", read("docs/developer/architecture.md"), re.DOTALL)
+    contracts = tomllib.loads(read("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers = next(one["layers"] for one in contracts if one["type"] == "layers")
+
+    assert block
+    assert block[1].splitlines() == [layer.replace("services.", "") for layer in layers]
 
 
 # What an export's columns are called, and values in it.
