@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
@@ -25,35 +25,12 @@ from shared.contracts.topics import ALL_TOPICS
 from shared.policy.load import parse as parse_policy
 from shared.policy.model import RulePolicy
 from shared.postgres.migrate import SERVICES
+from tests.support.markdown import ROOT, anchors, code_in, column, names, read
 
-ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
 PAGES = [*ROOT.glob("*.md"), *sorted(DOCS.rglob("*.md"))]
 # Too short or too common to say what a heading is about.
 _COMMON = {"with", "from", "that", "this", "without", "open", "into", "andon"}
-
-
-def read(page: str) -> str:
-    return (ROOT / page).read_text()
-
-
-def column(page: str, header: str, number: int = 0, skip: int = 0) -> list[str]:
-    """A column of the page's table whose first heading is `header`; `skip`: tables before it with the same one."""
-    lines = read(page).splitlines()
-    first = [at for at, line in enumerate(lines) if line.startswith(f"| {header} |")][skip]
-    return [row.strip("|").split(" | ")[number].strip() for row in _while_table(lines[first + 2 :])]
-
-
-def names(text: str) -> list[str]:
-    """What stands in backticks."""
-    return re.findall(r"`([^`]+)`", text)
-
-
-def _while_table(lines: Iterable[str]) -> Iterator[str]:
-    for line in lines:
-        if not line.startswith("|"):
-            return
-        yield line
 
 
 def words(heading: str) -> set[str]:
@@ -68,16 +45,6 @@ def test_nothing_that_was_added_is_still_to_come() -> None:
 
     assert missing
     assert [(one, other) for one in missing for other in added if words(one) & words(other)] == []
-
-
-def code_in(text: str) -> Iterator[str]:
-    """Every line of code, within sentences and in blocks."""
-    blocks = re.compile(r"^ *```.*?$(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-    for block in blocks.findall(text):
-        yield from block.splitlines()
-    rest = blocks.sub("", text)
-    yield from re.findall(r"^    (.+)$", rest, re.MULTILINE)
-    yield from re.findall(r"`([^`\n]+)`", rest)
 
 
 def commands_in(text: str) -> Iterator[list[str]]:
@@ -118,7 +85,7 @@ def test_kinds_and_their_fields_are_those_of_the_policy() -> None:
         *column("docs/user/policy.md", "kind", 2, skip=1),
     ]
 
-    assert sorted(names(" ".join(kinds_there))) == sorted(rules)
+    assert sorted(names(kinds_there)) == sorted(rules)
     for kind, named in zip(kinds_there, fields, strict=True):
         assert set(names(named)) <= set(rules[kind.strip("`")].model_fields), kind
 
@@ -126,7 +93,7 @@ def test_kinds_and_their_fields_are_those_of_the_policy() -> None:
 def test_reasons_of_mails_and_hooks_are_those_of_the_code() -> None:
     hooks = next(line for line in read("docs/operator/hooks.md").splitlines() if line.startswith("| `reasons` |"))
 
-    assert sorted(names(" ".join(column("docs/user/mail.md", "reason")))) == sorted(CHOICES)
+    assert sorted(names(column("docs/user/mail.md", "reason"))) == sorted(CHOICES)
     assert sorted(names(hooks)) == sorted(["reasons", *(reason.value for reason in HOOK_REASONS)])
 
 
@@ -134,7 +101,7 @@ def test_every_field_of_an_import_is_described() -> None:
     text = read("docs/user/import.md")
 
     assert [name for name in [*Mapping.model_fields, *Columns.model_fields] if f"`{name}`" not in text] == []
-    assert set(names(" ".join(column("docs/user/import.md", "field")))) <= set(Mapping.model_fields)
+    assert set(names(column("docs/user/import.md", "field"))) <= set(Mapping.model_fields)
 
 
 def test_every_check_of_the_doctor_is_described() -> None:
@@ -147,7 +114,7 @@ def test_columns_of_sql_views_are_those_of_the_migrations() -> None:
     migrations = "\n".join(path.read_text() for path in sorted((ROOT / "services").glob("*/migrations/*.sql")))
     views = dict(re.findall(r"CREATE VIEW (report\.\w+) AS\s+SELECT (.+?)\s+FROM", migrations, re.DOTALL))
     page = "docs/operator/sql-views.md"
-    described = dict(zip(names(" ".join(column(page, "view"))), column(page, "view", 1), strict=True))
+    described = dict(zip(names(column(page, "view")), column(page, "view", 1), strict=True))
 
     assert described.keys() == views.keys()
     for view, columns in views.items():
@@ -158,7 +125,7 @@ def test_columns_of_sql_views_are_those_of_the_migrations() -> None:
 def test_addresses_of_the_api_exist() -> None:
     described = json.loads((DOCS / "schemas" / "openapi.json").read_text())["paths"]
     patterns = [re.compile(re.sub(r"\\{\w+\\}", "[^/]+(?:/[^/]+)*", re.escape(path))) for path in described]
-    told = names(" ".join(column("docs/user/api.md", "address")))
+    told = names(column("docs/user/api.md", "address"))
     actions = re.search(r"a POST below the ticket's address: (.+?)\. ", read("docs/user/api.md"))
 
     assert told
@@ -190,10 +157,16 @@ def test_topics_of_each_schema_are_those_that_its_service_reads() -> None:
 
 def test_topics_beside_the_way_have_the_writers_and_readers_that_are_told() -> None:
     page = "docs/developer/architecture.md"
-    for topic, ways in zip(names(" ".join(column(page, "topic"))), column(page, "topic", 2), strict=True):
+    for topic, ways in zip(names(column(page, "topic")), column(page, "topic", 2), strict=True):
         written, _, read_by = ways.partition("; ")
         assert set(written.split(", ")) & RIGHTS.keys() == {s for s, one in RIGHTS.items() if topic in one.publishes}
         assert set(read_by.split(", ")) & RIGHTS.keys() == {s for s, one in RIGHTS.items() if topic in one.reads}
+
+
+def test_every_door_is_in_the_table_of_doors() -> None:
+    linked = set(re.findall(r"\(#([^)]+)\)", " ".join(column("docs/operator/security.md", "door"))))
+
+    assert linked == anchors(DOCS / "operator" / "security.md") - {"security"}
 
 
 def test_layers_are_those_that_are_checked() -> None:
@@ -241,6 +214,13 @@ _SECRETS = {
     "SHOP_WEBHOOK_SECRET": "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "CLOSE_KEY": "ab" * 32,
 }
+
+
+def test_no_page_sends_people_to_a_file_where_the_policy_may_be_in_the_browser() -> None:
+    folders = ("services/tickets/web/templates", "services/notifier/web/templates")
+    pages = {path.name: path.read_text() for folder in folders for path in (ROOT / folder).rglob("*.html")}
+
+    assert [name for name, text in pages.items() if re.search(r"\b(in|to) the policy file\b", text)] == []
 
 
 @pytest.mark.parametrize("kind", kinds())

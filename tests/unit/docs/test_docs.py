@@ -17,6 +17,7 @@ from services.simulator import dialects, run
 from shared.connectors.base.messages import to_messages
 from shared.connectors.config import load as load_sources
 from shared.policy import load
+from tests.support.markdown import anchors
 from tests.support.problems import event, problem, ticket_event
 from tests.support.webhooks import request, sample, source
 
@@ -48,14 +49,6 @@ def test_messages_validate_against_their_schemas() -> None:
     for change in list(run.history(1, 5, datetime.now(UTC)))[:20]:
         for written in dialects.canonical(change):
             schema("pipeline.events").validate(written)
-
-
-@cache
-def anchors(page: Path) -> frozenset[str]:
-    """Where links into a page may lead: its headings, as GitHub makes addresses of them."""
-    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
-    headings = [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", line) for line in re.findall(r"^#+ (.+)$", text, re.MULTILINE)]
-    return frozenset(re.sub(r"[^\w\- ]", "", line).strip().lower().replace(" ", "-") for line in headings)
 
 
 @pytest.mark.parametrize("page", MARKDOWN, ids=lambda p: str(p.relative_to(ROOT)))
