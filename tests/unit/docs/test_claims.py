@@ -19,9 +19,11 @@ from services.importer.mapping import Columns, Mapping
 from services.notifier.hooks.reasons import HOOK_REASONS
 from shared.connectors.config import parse
 from shared.connectors.registry import kinds
+from shared.contracts.events import DealData, EventType
 from shared.contracts.notices import CHOICES
 from shared.contracts.rights import RIGHTS
 from shared.contracts.topics import ALL_TOPICS
+from shared.flow.suggest.detection import FOUND, Detection
 from shared.policy.load import parse as parse_policy
 from shared.policy.model import RulePolicy
 from shared.postgres.migrate import SERVICES
@@ -136,6 +138,15 @@ def test_addresses_of_the_api_exist() -> None:
     }
 
 
+def test_pictures_are_those_that_make_pictures_writes() -> None:
+    """No picture of a page grows old because nothing takes it anew."""
+    written = set(re.findall(r'Picture\("([a-z-]+)"', read("tests/browser/pictures.py")))
+    shown = {name for page in PAGES for name in re.findall(r"\]\(([^)]+\.png)\)", page.read_text())}
+
+    assert {Path(name).stem for name in shown} == written
+    assert {path.stem for path in DOCS.rglob("*.png")} == written
+
+
 def test_topics_that_are_named_exist() -> None:
     known = {topic.name for topic in ALL_TOPICS}
     first = "|".join({name.partition(".")[0] for name in known})
@@ -176,6 +187,43 @@ def test_layers_are_those_that_are_checked() -> None:
 
     assert block
     assert block[1].splitlines() == [layer.replace("services.", "") for layer in layers]
+
+
+def test_defaults_that_are_told_beside_a_setting_are_its_own() -> None:
+    """`ANDON_X` (30)"""
+    rows = re.findall(r"^\| `(ANDON_\w+)` \| `([^`]*)` \|", read("docs/operator/settings.md"), re.MULTILINE)
+    defaults = {(name, value) for name, value in rows}
+    told = {found for page in PAGES for found in re.findall(r"`(ANDON_\w+)` \(`?([\w.-]+)`?[;)]", page.read_text())}
+
+    assert told
+    assert told - defaults == set()
+
+
+def test_our_events_have_the_types_and_fields_that_are_described() -> None:
+    page = "docs/sources/deal-events.md"
+    types = {type_.value.rpartition(".")[2] for type_ in EventType}
+    fields = re.search(r"Fields of `data` for a deal: (.+?)\. All are optional", read(page))
+
+    assert types <= set(names(column(page, "type")))
+    assert fields
+    assert set(names(fields[1])) - {"subject"} == DealData.model_fields.keys() - {"owner", "merged_from"} | {"id"}
+
+
+def test_how_soon_a_change_is_found_is_as_simulated() -> None:
+    page, sizes = "docs/user/starting-policy.md", next(iter(FOUND.values()))
+    rows = [line for line in read(page).splitlines() if re.match(r"\| [\d.]+ \|", line)]
+    told = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+    assert told == [
+        [f"{size.size:g}", *(_found_within(found[number]) for found in FOUND.values())]
+        for number, size in enumerate(sizes)
+    ]
+
+
+def _found_within(found: Detection) -> str:
+    """`14 weeks (48 %)`"""
+    when = "later than 26" if found.weeks is None else f"{found.weeks} weeks"
+    return f"{when} ({100 * found.within_quarter:.0f} %)"
 
 
 # What an export's columns are called, and values in it.
