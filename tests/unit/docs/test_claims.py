@@ -15,8 +15,10 @@ from typer.main import get_command
 
 from services.cli.doctor.registry import CHECKS
 from services.cli.main import app
+from services.cli.service_settings import SERVICE_SETTINGS
 from services.importer.mapping import Columns, Mapping
 from services.notifier.hooks.reasons import HOOK_REASONS
+from shared.connectors.apis import crms
 from shared.connectors.config import parse
 from shared.connectors.registry import kinds
 from shared.contracts.events import DealData, EventType
@@ -181,6 +183,25 @@ def test_every_door_is_in_the_table_of_doors() -> None:
     linked = set(re.findall(r"\(#([^)]+)\)", " ".join(column("docs/operator/security.md", "door"))))
 
     assert linked == anchors(DOCS / "operator" / "security.md") - {"security"}
+
+
+def test_every_kind_of_source_is_listed_and_those_with_an_api_apart() -> None:
+    all_pages, with_api = read("docs/README.md"), re.search(r"^- Webhooks and API: (.+)$", read("docs/README.md"), re.M)
+
+    for page in (read("README.md"), all_pages):
+        assert {found for found in re.findall(r"sources/([\w-]+)\.md", page)} - {"deal-events"} == set(kinds())
+    assert with_api
+    assert set(re.findall(r"sources/(\w+)\.md", with_api[1])) == set(crms())
+
+
+def test_ports_of_services_are_their_own() -> None:
+    told = re.search(r"Ports: (.+?); each serves", read("docs/developer/architecture.md"))
+    services = [service for service in SERVICE_SETTINGS if service in RIGHTS]
+
+    assert told
+    assert set(told[1].split(", ")) == {
+        f"{one} {SERVICE_SETTINGS[one].model_fields['port'].default}" for one in services
+    }
 
 
 def test_layers_are_those_that_are_checked() -> None:
