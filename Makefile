@@ -1,7 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := services shared tests setup.py
+SOURCES := services shared deploy tests setup.py
 # A wheel of the sources with compiled modules. An edit makes it anew: the checkout itself is never compiled.
 COMPILED := $(VENV)/compiled
 # Imports Andon from there, and only tests from the checkout.
@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo unit test pictures coverage compile test-compiled test-containers check format docs contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean
+.PHONY: help demo clean-demo unit test panels pictures coverage compile test-compiled test-containers check format docs dashboards contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ unit: $(VENV)/.dev ## run the unit tests: no servers, a tenth of the examples, n
 
 test: $(VENV)/.dev ## run every test, with four tenths of the examples, on one real Kafka and one real Postgres
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+panels: $(VENV)/.dev ## take away Kafka, Postgres and services, and see which panels turn red: takes minutes
+	ANDON_TEST_PANELS=1 $(BIN)/python -m pytest -q -n 0 tests/integration/deploy/test_panels_in_trouble.py
 
 pictures: $(VENV)/.dev ## play the four stories in Chromium, and write the pictures of docs/user
 	$(BIN)/python -m tests.browser.pictures
@@ -121,6 +124,9 @@ format: $(VENV)/.dev ## bring the code into its format
 
 docs: $(VENV)/.dev ## write the pages that are made of the code
 	$(BIN)/python -m services.cli.reference docs
+
+dashboards: $(VENV)/.dev ## write the dashboards of Grafana
+	$(BIN)/python -m deploy.dashboards deploy/grafana/dashboards
 
 contracts: $(VENV)/.dev $(VENV)/contract-tools/oasdiff ## compare messages, topics and API with the last release
 	$(BIN)/python -m pytest -q tests/unit/contracts
