@@ -157,8 +157,8 @@ def _ages() -> dashboard.Panel:
         for name, low, high in _BANDS
     )
     query = sql_over_time(
-        f"""SELECT at AS time, {counts} FROM generate_series($__timeFrom()::timestamptz, $__timeTo()::timestamptz,
-        greatest(interval '1 day', ($__timeTo()::timestamptz - $__timeFrom()::timestamptz) / 60)) AS at
+        f"""SELECT at AS time, {counts} FROM generate_series($__timeTo()::timestamptz, $__timeFrom()::timestamptz,
+        least(interval '-1 day', ($__timeFrom()::timestamptz - $__timeTo()::timestamptz) / 60)) AS at
         JOIN report.visit ON entered_at <= at AND (left_at IS NULL OR left_at > at)
         WHERE {CHOSEN} GROUP BY at ORDER BY at"""
     )

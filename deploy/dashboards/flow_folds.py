@@ -66,15 +66,18 @@ def _lead_time() -> dashboard.Panel:
     )
     shares = " UNION ALL ".join(
         f"""SELECT week AS time, pipeline_name || ', {name}' AS metric,
-        percentile_cont({share}) WITHIN GROUP (ORDER BY seconds) AS value FROM closed GROUP BY week, pipeline_name"""
+        percentile_cont({share}) WITHIN GROUP (ORDER BY seconds) AS value
+        FROM closed WHERE $__timeFilter(week) GROUP BY week, pipeline_name"""
         for name, share in (("half within", 0.5), ("85 of 100 within", 0.85), ("95 of 100 within", 0.95))
     )
+    # A week that began before the range is whole: its deals are looked up from its beginning on.
     query = sql_over_time(
         f"""WITH closed AS (
-        SELECT date_trunc('week', closed_at, zone) + interval '7 days' AS week, pipeline_name,
-            extract(epoch FROM closed_at - created_at) AS seconds
+        SELECT (date_trunc('week', closed_at AT TIME ZONE zone) + interval '7 days') AT TIME ZONE zone AS week,
+            pipeline_name, extract(epoch FROM closed_at - created_at) AS seconds
         FROM report.closing JOIN (SELECT DISTINCT pipeline, pipeline_name, zone FROM report.stage) AS s USING (pipeline)
-        WHERE created_at IS NOT NULL AND {_OF_PIPELINE} AND $__timeFilter(closed_at)) {shares} ORDER BY 1"""
+        WHERE created_at IS NOT NULL AND {_OF_PIPELINE}
+        AND closed_at >= $__timeFrom()::timestamptz - interval '8 days') {shares} ORDER BY 1"""
     )
     return panels.lines("How long do deals take?", about, [query], Unit("s", "no deal was closed"))
 

@@ -145,7 +145,7 @@ def _over_time() -> dashboard.Panel:
         """WITH steps AS (
         SELECT at, to_state AS state, 1 AS step FROM report.change WHERE from_state IS DISTINCT FROM to_state
         UNION ALL SELECT at, from_state, -1 FROM report.change WHERE from_state <> to_state),
-        days AS (SELECT generate_series($__timeFrom()::timestamptz, $__timeTo()::timestamptz, interval '1 day') AS day)
+        days AS (SELECT generate_series($__timeTo()::timestamptz, $__timeFrom()::timestamptz, interval '-1 day') AS day)
         SELECT day AS time, state AS metric, sum(step) AS value FROM days JOIN steps ON at <= day
         WHERE state <> 'closed' GROUP BY 1, 2 ORDER BY 1"""
     )

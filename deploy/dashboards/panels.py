@@ -19,7 +19,7 @@ from grafana_foundation_sdk.models import text as text_panel
 
 from deploy.dashboards.queries import Query
 from deploy.dashboards.scales import BLUE, NEUTRAL, Scale
-from deploy.dashboards.variants import PostgresQuery, StateDrawing
+from deploy.dashboards.variants import POSTGRES, PROMETHEUS, PostgresQuery, StateDrawing
 
 _LAST = common.ReduceDataOptions(values=False, calcs=["lastNotNull"], fields="")
 
@@ -198,14 +198,14 @@ def linked(panel: dashboard.Panel, title: str, url: str) -> dashboard.Panel:
     return panel
 
 
-def transformation(name: str, options: dict[str, object]) -> dashboard.DataTransformerConfig:
+def transformation(name: str, options: Mapping[str, object]) -> dashboard.DataTransformerConfig:
     """A step between queries and panel, by Grafana's name."""
     return dashboard.DataTransformerConfig(id_val=name, options=options)
 
 
 def arranged(order: Sequence[str], renamed: dict[str, str]) -> list[dashboard.DataTransformerConfig]:
     """Rows of several queries joined by their labels: columns in this order under new names, all others left out."""
-    shown = {"include": {"names": list(order)}}
+    shown: Mapping[str, object] = {"include": {"names": list(order)}}
     places = {name: place for place, name in enumerate(order)}
     return [
         transformation("merge", {}),
@@ -224,10 +224,14 @@ def _panel(
         title=title,
         description=about.text,
         targets=list(queries),
-        datasource=queries[0].datasource if queries else None,
+        datasource=_source(queries[0]) if queries else None,
         options=options,
         field_config=dashboard.FieldConfigSource(defaults=config, overrides=[]),
     )
+
+
+def _source(query: Query) -> dashboard.DataSourceRef:
+    return POSTGRES if isinstance(query, PostgresQuery) else PROMETHEUS
 
 
 def _config(unit: Unit, scale: Scale, by_threshold: bool) -> dashboard.FieldConfig:

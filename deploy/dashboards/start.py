@@ -8,9 +8,10 @@ from deploy.dashboards import frame, panels
 from deploy.dashboards.layout import Shelf, evenly
 from deploy.dashboards.panels import About, TableColumn, Unit, Word
 from deploy.dashboards.queries import annotation, now, rows
-from deploy.dashboards.scales import GREY, ORANGE, RED, bad_from, good_from
+from deploy.dashboards.scales import GREY, NEUTRAL, ORANGE, RED, bad_from, good_from
 
-RUNBOOKS = "https://example.org/runbooks"
+# Where docker-compose.yml puts them into Grafana, which serves them.
+RUNBOOKS = "/public/runbooks"
 _BUDGET = Unit("percentunit", "not measured yet", decimals=1)
 FRAME = frame.Frame(
     "start",
@@ -147,7 +148,7 @@ def _waiting() -> dashboard.Panel:
         now(f"{week} - {day}", "1 to 7 days"),
         now(day, "under a day"),
     ]
-    panel = panels.bars("How long do open tickets wait?", about, queries, Unit("none", "no tickets", 0), panels.NEUTRAL)
+    panel = panels.bars("How long do open tickets wait?", about, queries, Unit("none", "no tickets", 0), NEUTRAL)
     return panels.linked(panel, "Improvement", frame.to_dashboard("improvement"))
 
 
