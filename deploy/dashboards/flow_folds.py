@@ -143,7 +143,7 @@ def _list() -> dashboard.Panel:
         "open its ticket: *Improvement* lists those that are open.",
     )
     query = sql(
-        f"""SELECT name AS "Problem", pipeline AS "Pipeline", opened_at AS "Opened", cleared_at AS "Cleared",
+        f"""SELECT name AS "Problem", pipeline_name AS "Pipeline", opened_at AS "Opened", cleared_at AS "Cleared",
         peak AS "Deals at most", CASE WHEN cleared_at IS NOT NULL THEN 'over' WHEN mode = 'active' THEN 'open'
         ELSE 'watched' END AS "State" FROM {PROBLEMS} AS p
         WHERE {_OF_PIPELINE} AND opened_at <= $__timeTo()::timestamptz

@@ -25,11 +25,12 @@ def _named(place: str) -> str:
 
 
 PROBLEMS = f"""(
-SELECT p.*, {_named("coalesce(s.stage_name, n.pipeline_name, nullif(p.stage, ''), p.pipeline)")} AS name
+SELECT p.*, {_named("coalesce(s.stage_name, n.pipeline_name, nullif(p.stage, ''), p.pipeline)")} AS name,
+    coalesce(n.pipeline_name, p.pipeline) AS pipeline_name
 FROM (SELECT {_COLUMNS} FROM report.problem UNION ALL SELECT {_COLUMNS} FROM report.signal_problem) AS p
 LEFT JOIN report.stage AS s USING (pipeline, stage) LEFT JOIN {_PIPELINE_NAMES} USING (pipeline)
 )"""
-"""All problems: kind, pipeline, stage, mode, opened_at, cleared_at, peak, historic, and name in a manager's words."""
+"""All problems: columns of report.problem, pipeline_name, and name: in a manager's words."""
 TICKETS = f"""(
 SELECT t.*, {_named("coalesce(s.stage_name, n.pipeline_name, t.pipeline)")} AS name
 FROM report.ticket AS t LEFT JOIN {_PIPELINE_NAMES} USING (pipeline)
