@@ -10,7 +10,7 @@ from deploy.dashboards import panels
 from deploy.dashboards.layout import Fold, Shelf, evenly
 from deploy.dashboards.panels import About, LineStyle, TableColumn, Unit, Word
 from deploy.dashboards.problem_sql import PROBLEMS
-from deploy.dashboards.queries import sql, sql_over_time
+from deploy.dashboards.queries import rows, sql, sql_over_time
 from deploy.dashboards.scales import NEUTRAL, RED, bad_from
 
 _WEEK = "Weeks begin on Monday, in the zone of the policy."
@@ -26,7 +26,7 @@ def folds() -> Sequence[Fold]:
     return [
         Fold("Pipelines by week", _pipelines()),
         Fold("Stages by week", _stages()),
-        Fold("Problems", [Shelf(10, [(24, _list())])]),
+        Fold("Problems", [Shelf(10, [(16, _list()), (8, _unwatched())])]),
     ]
 
 
@@ -159,3 +159,16 @@ def _list() -> dashboard.Panel:
         ),
     ]
     return panels.grid("Which problems were there?", about, [query], columns, "none: good")
+
+
+def _unwatched() -> dashboard.Panel:
+    about = About(
+        "stages with deals that the policy does not have, by the CRM's own keys: nobody watches these deals.",
+        "there is one.",
+        "tell who runs Andon: the stage is missing in the policy.",
+    )
+    query = rows("sort_desc(max by (pipeline, stage) (andon_flow_unknown_stage_deals))")
+    columns = [TableColumn("Deals", unit="none", scale=bad_from(1))]
+    renamed = {"pipeline": "Pipeline", "stage": "Stage", "Value": "Deals"}
+    steps = panels.arranged(list(renamed), renamed)
+    return panels.grid("Which stages does nobody watch?", about, [query], columns, "none: good", steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from grafana_foundation_sdk.models import dashboard
+from grafana_foundation_sdk.models import common, dashboard, timeseries
 
 COLUMNS = 24
 FIRST_SCREEN = 22
@@ -51,6 +51,9 @@ def _put(shelves: Sequence[Shelf], y: int) -> tuple[int, list[dashboard.Panel]]:
         x = 0
         for width, panel in shelf.panels:
             panel.grid_pos = dashboard.GridPos(h=shelf.height, w=width, x=x, y=y)
+            if width < COLUMNS // 2 and isinstance(panel.options, timeseries.Options):
+                # Beside the lines it would take half of a narrow panel.
+                panel.options.legend.placement = common.LegendPlacement.BOTTOM
             placed.append(panel)
             x += width
         y += shelf.height

@@ -114,6 +114,7 @@ def _judging() -> list[Shelf]:
             ),
         ),
         evenly(8, *_batches()),
+        evenly(8, _gone(), _set_aside()),
     ]
 
 
@@ -146,6 +147,32 @@ def _batches() -> list[dashboard.Panel]:
             bad_from(10, warn=1),
         ),
     ]
+
+
+def _gone() -> dashboard.Panel:
+    about = About(
+        "records that were deleted from Kafka before a service read them.",
+        "there is one.",
+        "load what is missing again: `andon retranslate`, or `andon import`.",
+    )
+    expr = f"sum by (service, topic) (increase(andon_consumer_gone_records_total{_OF_SERVICE}[$__rate_interval]))"
+    queries = [over_time(expr, "{{service}} {{topic}}")]
+    return panels.lines("Which records were lost unread?", about, queries, Unit("none", "none: good", 0), bad_from(1))
+
+
+def _set_aside() -> dashboard.Panel:
+    about = About(
+        "events that came later than the policy's lateness, those of deleted deals, and those in unknown stages.",
+        "never by itself: histories that are loaded have many.",
+        "late: `andon reevaluate`; unknown stages: `andon stages list` says what to add to the policy.",
+    )
+    found = [
+        ("late", "andon_detector_late_events_total"),
+        ("of deleted deals", "andon_detector_deleted_deal_events_total"),
+        ("in unknown stages", "andon_detector_unknown_stage_visits_total"),
+    ]
+    queries = [over_time(f"sum(increase({metric}[$__rate_interval]))", name) for name, metric in found]
+    return panels.lines("Which events came late, or nowhere?", about, queries, Unit("none", "detector is down", 0))
 
 
 def _outbox() -> list[Shelf]:
@@ -185,7 +212,39 @@ def _outbox() -> list[Shelf]:
 
 
 def _mails() -> list[Shelf]:
-    return [evenly(8, _mail_results(), _mails_waiting(), _mails_returned())]
+    return [
+        evenly(8, _mail_results(), _mails_waiting(), _mails_returned()),
+        evenly(8, _tickets_waiting(), _unheard(), _time_to_mail()),
+    ]
+
+
+def _tickets_waiting() -> dashboard.Panel:
+    about = About(
+        "the age of the oldest change of a ticket that waits for its chart, before it is mailed.",
+        "more than a minute (orange), or five (red).",
+        "`docker compose logs --tail 50 tickets` says why charts cannot be drawn.",
+    )
+    queries = [over_time("max(andon_tickets_messages_oldest_seconds)", "oldest")]
+    unit = Unit("s", "not measured")
+    return panels.lines("Do changes of tickets wait?", about, queries, unit, bad_from(300, warn=60))
+
+
+def _unheard() -> dashboard.Panel:
+    about = About(
+        "pipelines of whose problems nobody gets mails.",
+        "there is one.",
+        "`andon mail addresses` links to the page that names them; add a recipient to the policy.",
+    )
+    queries = [over_time("max(andon_notifier_unheard_pipelines)", "pipelines")]
+    return panels.lines("Who is not heard?", about, queries, Unit("none", "not measured", 0), bad_from(1))
+
+
+def _time_to_mail() -> dashboard.Panel:
+    queries = [
+        over_time(quantile(0.99, "andon_notifier_change_to_mail_seconds"), "from when it should go out"),
+        over_time(quantile(0.99, "andon_notifier_smtp_seconds"), "mail server"),
+    ]
+    return _spent("How long does a mail take?", queries)
 
 
 def _mail_results() -> dashboard.Panel:
@@ -249,8 +308,15 @@ def _hooks() -> list[Shelf]:
             ),
             panels.lines(
                 "Which were given up?",
-                About("messages that were given up.", "there is one.", "`andon hook resend` once the cause is mended."),
-                [over_time("max by (hook) (andon_notifier_hook_dead)", "{{hook}}")],
+                About(
+                    "messages that were given up, and receivers that are sent nothing.",
+                    "there is one.",
+                    "`andon hook resend` once the cause is mended.",
+                ),
+                [
+                    over_time("max by (hook) (andon_notifier_hook_dead)", "{{hook}}"),
+                    over_time("max by (hook) (andon_notifier_hook_disabled) > 0", "{{hook}} is off"),
+                ],
                 Unit("none", "no hooks", 0),
                 bad_from(1),
             ),
@@ -259,38 +325,56 @@ def _hooks() -> list[Shelf]:
 
 
 def _apis() -> list[Shelf]:
-    log = "`docker compose logs --tail 50 enricher` has the API's answers."
-    reconciled = f"time() - max by (source) (andon_enricher_reconciled_timestamp_seconds{_FROM_SOURCE} > 0)"
-    requests = f"sum by (source, result) (rate(andon_enricher_requests_total{_FROM_SOURCE}[$__rate_interval]))"
-    quota = "`andon doctor` shows rights and quota."
-    return [
-        evenly(
-            8,
-            _rate(
-                "What do CRMs answer?", About("requests to their APIs.", _NEVER, log), requests, "{{source}} {{result}}"
-            ),
-            panels.lines(
-                "How many requests are left today?",
-                About("what each CRM still allows, where it says so.", "under 500 (orange), or 100 (red).", quota),
-                [over_time(f"min by (source) (andon_crm_quota_left{_FROM_SOURCE})", "{{source}}")],
-                Unit("none", "no CRM says so", 0),
-                good_from(500, warn=100, without=GREY),
-            ),
-            panels.lines(
-                "When was each source compared with its CRM?",
-                About("how long ago.", "two hours (orange), or five (red).", log),
-                [over_time(reconciled, "{{source}}")],
-                Unit("s", "no source has an API"),
-                bad_from(18_000, warn=7200),
-            ),
-            panels.lines(
-                "How many deals wait to be fetched?",
-                About("deals whose facts webhooks left out.", _NEVER, log),
-                [over_time(f"max by (source) (andon_enricher_deals_wanted{_FROM_SOURCE})", "{{source}}")],
-                Unit("none", "no source has an API", 0),
-            ),
-        )
+    return [evenly(8, _api_answers(), _api_seconds(), _api_refuses()), evenly(8, _quota(), _reconciled(), _wanted())]
+
+
+_API_LOG = "`docker compose logs --tail 50 enricher` has the API's answers."
+_NO_API = "no source has an API"
+
+
+def _api_answers() -> dashboard.Panel:
+    expr = f"sum by (source, result) (rate(andon_enricher_requests_total{_FROM_SOURCE}[$__rate_interval]))"
+    about = About("requests to their APIs in a second.", _NEVER, _API_LOG)
+    return _rate("What do CRMs answer?", about, expr, "{{source}} {{result}}")
+
+
+def _api_seconds() -> dashboard.Panel:
+    expr = quantile(0.95, "andon_enricher_request_seconds", ("source",), _FROM_SOURCE)
+    return _spent("How long do CRMs take?", [over_time(expr, "{{source}}")])
+
+
+def _api_refuses() -> dashboard.Panel:
+    about = About("CRMs that reject our credentials: requests are paused.", "there is one.", _API_LOG)
+    queries = [over_time(f"max by (source) (andon_enricher_suspended{_FROM_SOURCE})", "{{source}}")]
+    return panels.lines("Which CRM refuses us?", about, queries, Unit("none", _NO_API, 0), bad_from(1))
+
+
+def _quota() -> dashboard.Panel:
+    about = About(
+        "requests that each CRM still allows today, where it says so.",
+        "under 500 (orange), or 100 (red).",
+        "`andon doctor` shows rights and quota.",
+    )
+    queries = [over_time(f"min by (source) (andon_crm_quota_left{_FROM_SOURCE})", "{{source}}")]
+    scale = good_from(500, warn=100, without=GREY)
+    return panels.lines("How many requests are left today?", about, queries, Unit("none", "no CRM says so", 0), scale)
+
+
+def _reconciled() -> dashboard.Panel:
+    about = About("how long ago.", "more than two hours (orange), or five (red).", _API_LOG)
+    expr = f"time() - max by (source) (andon_enricher_reconciled_timestamp_seconds{_FROM_SOURCE} > 0)"
+    queries = [over_time(expr, "{{source}}")]
+    scale = bad_from(18_000, warn=7200)
+    return panels.lines("When was each source compared with its CRM?", about, queries, Unit("s", _NO_API), scale)
+
+
+def _wanted() -> dashboard.Panel:
+    about = About("deals whose facts webhooks left out, and those with gaps.", _NEVER, _API_LOG)
+    queries = [
+        over_time(f"max by (source) (andon_enricher_deals_wanted{_FROM_SOURCE})", "{{source}}"),
+        over_time(f"max by (source) (andon_enricher_deals_with_gaps{_FROM_SOURCE})", "{{source}} with gaps"),
     ]
+    return panels.lines("How many deals wait to be fetched?", about, queries, Unit("none", _NO_API, 0))
 
 
 def _rate(title: str, about: About, expr: str, legend: str, scale: Scale = NEUTRAL) -> dashboard.Panel:

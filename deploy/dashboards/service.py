@@ -8,8 +8,8 @@ from grafana_foundation_sdk.models import dashboard
 
 from deploy.dashboards import frame, panels
 from deploy.dashboards.layout import Fold, Shelf, evenly
-from deploy.dashboards.panels import About, Unit
-from deploy.dashboards.queries import annotation, now, over_time
+from deploy.dashboards.panels import About, TableColumn, Unit
+from deploy.dashboards.queries import annotation, now, over_time, rows
 from deploy.dashboards.scales import GREEN, GREY, LOWEST, NEUTRAL, ORANGE, RED, Scale, bad_from, good_from
 
 _CHOSEN = 'service=~"$service",instance=~"$replica"'
@@ -181,8 +181,35 @@ def _process() -> Sequence[Shelf]:
                 Unit("none", "none: good", 0),
                 bad_from(20, warn=5),
             ),
-        )
+        ),
+        evenly(8, _versions(), _unmeasured()),
     ]
+
+
+def _versions() -> dashboard.Panel:
+    about = About(
+        "the version of each service, and the revision of its source.",
+        "never: two versions run side by side during an update.",
+        "`docker compose up -d` starts the new one everywhere.",
+    )
+    query = rows(f"sum by (service, version, revision) (andon_build_info{{{_CHOSEN}}})")
+    names = {"service": "Service", "version": "Version", "revision": "Revision", "Value": "Replicas"}
+    steps = panels.arranged(list(names), names)
+    columns = [TableColumn("Replicas", unit="none")]
+    return panels.grid("Which version runs?", about, [query], columns, "no replica answers", steps)
+
+
+def _unmeasured() -> dashboard.Panel:
+    about = About(
+        "values that no replica could measure for two minutes, and for how long: their panels are empty.",
+        "there is one.",
+        "`docker compose logs --tail 50 SERVICE` says why; mostly its server does not answer.",
+    )
+    query = rows("sort_desc(time() - max by (service, what) (andon_measured_timestamp_seconds) > 120)")
+    names = {"service": "Service", "what": "Value of", "Value": "Not since"}
+    steps = panels.arranged(list(names), names)
+    columns = [TableColumn("Not since", unit="s", scale=bad_from(120))]
+    return panels.grid("What cannot be measured?", about, [query], columns, "none: good", steps)
 
 
 def _pages() -> Sequence[Shelf]:

@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models import dashboard
 from deploy.dashboards import frame, panels
 from deploy.dashboards.layout import Shelf, evenly
 from deploy.dashboards.panels import About, TableColumn, Unit, Word
-from deploy.dashboards.queries import annotation, now, rows
+from deploy.dashboards.queries import now, rows
 from deploy.dashboards.scales import GREY, NEUTRAL, ORANGE, RED, bad_from, good_from
 
 # Where docker-compose.yml puts them into Grafana, which serves them.
@@ -21,9 +21,6 @@ FRAME = frame.Frame(
     variables=[
         frame.address("pages", "label_values(andon_pages_info, url)"),
         frame.text("runbooks", "Runbooks at", RUNBOOKS),
-    ],
-    annotations=[
-        annotation("Alerts", "red", 'ALERTS{alertstate="firing",severity!="none"}', "{{alertname}}"),
     ],
 )
 

@@ -12,6 +12,13 @@ import httpx
 
 from tests.support.grafana import PanelOf, View, color_of, colored_columns, dashboards, hours_of, panels, promql, sql
 
+# Panels that tell how busy a machine is: a test's may be very busy.
+OF_LOAD = {
+    *("service: Late to wake up", "service: How late do tasks wake up?", "service: Waiting for Postgres"),
+    *("service: How full is each pool of connections?", "service: How long do pages take?"),
+    "line: How long does an answer take?",
+}
+
 
 class Shown(NamedTuple):
     """What a panel shows: a name for each value with its colour; `is_empty`: there is no value at all."""
@@ -20,9 +27,9 @@ class Shown(NamedTuple):
     colors: Mapping[str, str]
 
     @property
-    def alarming(self) -> set[str]:
-        """The colours that ask somebody to do something."""
-        return {color for color in self.colors.values() if color in {"red", "orange"}}
+    def alarming(self) -> list[str]:
+        """The names of what asks somebody to do something."""
+        return [name for name, color in self.colors.items() if color in {"red", "orange"}]
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,11 @@ class DataSources:
         """What all panels of all dashboards show for these variables, by name. Fails on an error."""
         async with httpx.AsyncClient(timeout=30) as client:
             return {one.name: await self._shown(client, one, chosen, end or time.time()) for one in panels()}
+
+    async def alarming(self, chosen: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """The panels with something orange or red, and what that is."""
+        shown = await self.shown(chosen)
+        return {name: one.alarming for name, one in shown.items() if one.alarming and name not in OF_LOAD}
 
     async def run_others(self, chosen: Mapping[str, Sequence[str]]) -> None:
         """Run what is asked beside panels: annotations, and values of variables. Fails on an error."""

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,12 +28,14 @@ from shared.contracts.topics import EVENTS
 from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from shared.postgres.report import ROLE, grant_report
+from tests.containers.stack import SECRET, URL, creations
 from tests.integration.deploy.test_observed import CHOICES, SERVICES, needs_prometheus, watching
 from tests.support.databases import migrated_database
-from tests.support.grafana import DEPLOY
-from tests.support.panel_answers import DataSources
+from tests.support.grafana import DEPLOY, View, panels, promql
+from tests.support.panel_answers import DataSources, ask
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
+from tests.support.webhooks import signed_v3
 from tests.support.wire import Wire, wire
 
 pytestmark = [
@@ -39,6 +43,12 @@ pytestmark = [
     pytest.mark.timeout(1800),
     pytest.mark.skipif(os.environ.get("ANDON_TEST_PANELS") != "1", reason="takes minutes: make panels"),
 ]
+
+
+COUNTS = """
+SELECT stage_name, count(entered_at) FROM report.stage
+LEFT JOIN (SELECT * FROM report.visit WHERE left_at IS NULL) AS v USING (pipeline, stage) GROUP BY stage_name
+"""
 
 
 @dataclass
@@ -52,8 +62,7 @@ class Watched:
 
     async def alarming(self) -> set[str]:
         """The panels with something orange or red."""
-        shown = await self.data.shown(CHOICES["all"])
-        return {name for name, one in shown.items() if one.alarming}
+        return set(await self.data.alarming(CHOICES["all"]))
 
 
 @asynccontextmanager
@@ -67,7 +76,7 @@ async def watched(dsn: str, folder: Path) -> AsyncIterator[Watched]:
             "ANDON_POSTGRES": dsn_over_wire,
             "ANDON_POLICY": str(DEPLOY / "policy.yaml"),
             "ANDON_SOURCES": str(DEPLOY / "sources.yaml"),
-            "HUBSPOT_SECRET": "a-secret-for-the-test",
+            "HUBSPOT_SECRET": SECRET,
         }
         running = {name: ServiceProcess(name, environment, folder).start() for name in SERVICES}
         connection = await asyncpg.connect(dsn)
@@ -82,6 +91,25 @@ async def watched(dsn: str, folder: Path) -> AsyncIterator[Watched]:
             for one in running.values():
                 one.kill()
             kafka.stop()
+
+
+async def three_deals(here: Watched) -> None:
+    """A signed webhook of HubSpot."""
+    body = creations(3)
+    headers = signed_v3(body, SECRET, str(int(time.time() * 1000)), URL)
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(f"{here.services['intake'].url}/v1/ingest/hubspot", content=body, headers=headers)
+    assert answer.status_code == 202
+
+
+async def on_the_board(here: Watched) -> dict[str, float]:
+    """Deals in work by the name of their stage, of the board on *flow*."""
+    (one,) = (one for one in panels() if one.name == "flow: How do the stages stand now?")
+    view = View(time.time() - 3600, time.time(), CHOICES["all"])
+    asked = promql(one.panel["targets"][0]["expr"], view, one.dashboard)
+    async with httpx.AsyncClient() as client:
+        found = await ask(client, here.data.prometheus, asked, view, instant=True)
+    return {ast.literal_eval(labels)["stage_name"]: value for labels, value in found}
 
 
 async def no_kafka(here: Watched) -> None:
@@ -160,10 +188,13 @@ async def test_each_fault_turns_its_panels_and_no_other(postgres: str, tmp_path:
     dsn = await migrated_database(postgres)
     await grant_report(dsn)
     async with watched(dsn, tmp_path) as here:
-        assert await eventually(here.alarming, lambda found: not found, 90) == set()
+        assert await eventually(here.alarming, lambda found: not found, 120) == set()
+        await three_deals(here)
+        shown = await eventually(lambda: on_the_board(here), lambda found: sum(found.values()) == 3, 90)
+        assert shown == dict(map(tuple, await here.data.postgres.fetch(COUNTS)))
         for name, (begin, end) in STEPS.items():
             await begin(here)
-            assert await eventually(here.alarming, expected[name].__eq__, 150) == expected[name], name
+            assert await eventually(here.alarming, expected[name].__eq__, 240) == expected[name], name
             if end is not None:
                 await end(here)
                 assert await eventually(here.alarming, lambda found: not found, 240) == set(), name

@@ -97,6 +97,14 @@ def test_links_lead_somewhere(dashboard: Mapping[str, Any]) -> None:
 PAGES = {"pipelines", "tickets/${__data.fields.Ticket}", "${__data.fields.Alert}.md"}
 
 
+def test_panels_that_runbooks_name_exist() -> None:
+    titles = {one.name for one in panels()}
+    named = re.compile(r"\*([^*]+)\* of \*(Start|Flow|Improvement|Line|Service)\*")
+    for page in sorted((DEPLOY.parent / "docs" / "operator").rglob("*.md")):
+        for title, name in named.findall(page.read_text()):
+            assert f"{name.lower()}: {title}" in titles, f"{page.name}: {title}"
+
+
 def test_every_alert_that_start_links_to_has_its_place() -> None:
     operator = DEPLOY.parent / "docs" / "operator"
     text = "\n".join(path.read_text() for path in (DEPLOY / "prometheus" / "rules").glob("*.yml"))
