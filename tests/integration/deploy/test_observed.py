@@ -193,7 +193,8 @@ CHOICES: dict[str, dict[str, list[str]]] = {
 # Panels that have nothing to show on an installation that has just been set up, by what they wait for.
 EMPTY_AT_FIRST = {
     *("start: Webhooks answered in time", "start: Events seen in time", "start: Mails sent in time"),
-    *("start: Nothing lost", "start: Last canary", "start: Last backup"),
+    *("start: Nothing lost", "start: Last backup", "start: Last canary"),
+    *("line: Where is the canary stuck?", "line: How long does the canary take?"),
     # Something bad.
     *("start: Which alerts fire?", "line: Which dead letters wait?"),
     *("flow: Which problems, and when?", "flow: Which problems were there?"),
