@@ -1,7 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := services shared tests setup.py
+SOURCES := services shared deploy tests setup.py
 # A wheel of the sources with compiled modules. An edit makes it anew: the checkout itself is never compiled.
 COMPILED := $(VENV)/compiled
 # Imports Andon from there, and only tests from the checkout.
@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo unit test proofs pictures coverage compile test-compiled test-containers check format docs contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean
+.PHONY: help demo clean-demo unit test proofs pictures coverage compile test-compiled test-containers check format docs contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean panels dashboards
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -65,6 +65,8 @@ test: $(VENV)/.dev ## run every test, with a quarter of the examples, on one rea
 
 proofs: $(VENV)/.dev ## run the proofs on whole logs, of which `make test` takes the beginning
 	ANDON_TEST_WHOLE=1 $(BIN)/python -m pytest -n logical tests/system/test_real_log.py tests/integration/importer tests/integration/detector/test_learned.py
+panels: $(VENV)/.dev ## take away Kafka, Postgres and services, and see which panels turn red: takes minutes
+	ANDON_TEST_PANELS=1 $(BIN)/python -m pytest -q -n 0 tests/integration/deploy/test_panels_in_trouble.py
 
 pictures: $(VENV)/.dev ## play the four stories in Chromium, and write the pictures of docs/user
 	$(BIN)/python -m tests.browser.pictures
@@ -124,6 +126,9 @@ format: $(VENV)/.dev ## bring the code into its format
 
 docs: $(VENV)/.dev ## write the pages that are made of the code
 	$(BIN)/python -m services.cli.reference docs
+
+dashboards: $(VENV)/.dev ## write the dashboards of Grafana
+	$(BIN)/python -m deploy.dashboards deploy/grafana/dashboards
 
 contracts: $(VENV)/.dev $(VENV)/contract-tools/oasdiff ## compare messages, topics and API with the last release
 	$(BIN)/python -m pytest -q tests/unit/contracts

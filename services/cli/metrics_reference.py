@@ -110,8 +110,8 @@ def page() -> Iterator[str]:
 
 _INTRODUCTION = """# Metrics
 
-Three dashboards are in `deploy/grafana/dashboards`: *flow of deals*, *tickets*, *service health*. Alerts and what to
-do: [alerts.md](alerts.md). No label holds a deal, a person or a ticket.
+Five [dashboards](dashboards.md) show them. Alerts and what to do: [alerts.md](alerts.md). No label holds a deal, a
+person or a ticket.
 
 *The system's*: every replica reads the same value from the database or Kafka; aggregate by `max`, as a sum would count
 it once for each replica. *A replica's*: aggregate as the table says. Panels and alerts do so.
