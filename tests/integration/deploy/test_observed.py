@@ -19,13 +19,13 @@ from services.demo.server import tail
 from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from shared.runtime.yaml_file import read_yaml, write_yaml
+from tests.support.alert_rules import RULES, alert_rules, recording_rules
 from tests.support.databases import migrated_database
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
-RULES = sorted((DEPLOY / "prometheus" / "rules").glob("*.yml"))
 SERVICES = ("intake", "detector", "analyst", "enricher", "tickets", "notifier")
 _METRIC = re.compile(r"\b(andon_[a-z_]+|process_[a-z_]+|up)\b")
 needs_prometheus = pytest.mark.skipif(
@@ -49,21 +49,6 @@ def promql() -> dict[str, str]:
     }
     found |= {f"record {rule['record']} {rule.get('labels', '')}": rule["expr"] for rule in recording_rules()}
     return found | {f"alert {rule['alert']} {rule['labels']['severity']}": rule["expr"] for rule in alert_rules()}
-
-
-def alert_rules() -> list[dict[str, Any]]:
-    """Every alert of the deployed rules. Symptoms have one that pages and one that does not, of the same name."""
-    return [rule for rule in _rules() if "alert" in rule]
-
-
-def recording_rules() -> list[dict[str, Any]]:
-    """Every other rule."""
-    return [rule for rule in _rules() if "record" in rule]
-
-
-def _rules() -> list[dict[str, Any]]:
-    documents = [read_yaml(path.read_text())[1] for path in RULES]
-    return [rule for document in documents for group in document["groups"] for rule in group["rules"]]
 
 
 def sql() -> dict[str, str]:
@@ -216,15 +201,6 @@ def test_dashboards_are_whole(path: Path) -> None:
     for panel in dashboard["panels"]:
         assert panel["description"], f"{panel['title']} does not say what it shows"
         assert panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24
-
-
-def test_every_alert_has_its_place_in_the_runbook() -> None:
-    runbook = (DEPLOY.parent / "docs" / "operator" / "alerts.md").read_text()
-
-    for rule in alert_rules():
-        assert f"## {rule['alert']}" in runbook
-        assert rule["annotations"]["summary"]
-        assert rule["annotations"]["description"]
 
 
 # What a panel must show in red and in green. Every other stat and gauge has one fixed colour, which says neither.

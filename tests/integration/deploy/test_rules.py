@@ -12,7 +12,8 @@ import pytest
 
 from tests.integration.deploy.rule_cases import CAUSE_CASES, SERVICES, RuleCase
 from tests.integration.deploy.symptom_cases import SYMPTOM_CASES
-from tests.integration.deploy.test_observed import RULES, alert_rules, needs_prometheus, recording_rules
+from tests.integration.deploy.test_observed import needs_prometheus
+from tests.support.alert_rules import RULES, alert_rules, recording_rules
 from tests.support.promtool import PromtoolTest, check, run_promtool
 
 CASES = CAUSE_CASES | SYMPTOM_CASES

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from services.cli.metrics_reference import registries
 from tests.integration.deploy.symptom_cases import BLOCKED, UP, BlockedCase
-from tests.integration.deploy.test_observed import RULES, needs_prometheus, recording_rules
+from tests.integration.deploy.test_observed import needs_prometheus
+from tests.support.alert_rules import RULES, recording_rules
 from tests.support.promtool import PromtoolTest, check, run_promtool, run_promtool_file
 
 # Histogram and bucket that holds the bound of each promise, as its rule names it.

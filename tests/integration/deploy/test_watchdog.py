@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from shared.runtime.yaml_file import read_yaml
-from tests.integration.deploy.test_observed import DEPLOY, alert_rules
+from tests.integration.deploy.test_observed import DEPLOY
+from tests.support.alert_rules import alert_rules
 
 
 @pytest.mark.parametrize("url", ["", "https://watch.example/ping?token=a|b&to=ops"])
