@@ -15,7 +15,7 @@ import httpx
 
 from services.demo.ports import free_port
 from services.demo.server import tail
-from tests.alerts.scale import DEPLOY, good_minutes, write_configuration
+from tests.alerts.scale import DEPLOY, duration, good_minutes, write_configuration
 
 # Firing, as name and severity.
 Firing = frozenset[tuple[str, str]]
@@ -84,7 +84,7 @@ class AlertWatch:
             f"--storage.tsdb.path={data}",
             f"--web.listen-address=127.0.0.1:{self._port}",
             "--enable-feature=expand-external-labels",
-            "--storage.tsdb.allow-overlapping-blocks",
+            f"--rules.alert.resend-delay={duration('1m')}",
         ]
         self._run(command, "prometheus", {"RUNBOOKS_URL": "docs/operator/runbooks", "GRAFANA_URL": "http://grafana"})
 
