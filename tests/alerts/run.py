@@ -31,6 +31,7 @@ USED_UP = {(name, "ticket") for name in PROMISES}
 # Well for so long before a fault, within so long; without any fault; until all is over: a window of half an hour, and
 # what alerts stay.
 SURE_SECONDS, SETTLE_SECONDS, WELL_SECONDS, END_SECONDS = 15, 60, 40, 60 + 35 * 60 / FACTOR
+MENDED_SECONDS = 3
 
 
 @dataclass
@@ -136,7 +137,8 @@ async def until_over(watch: AlertWatch, result: Seen) -> None:
             result.first.setdefault(one, time.monotonic() - result.began)
         result.left = rest
         result.ended = now
-        return not result.left
+        # At the first look there is none before it to compare with.
+        return not rest and now > MENDED_SECONDS
 
     if not await follow(watch, END_SECONDS, over):
         result.ended = None
