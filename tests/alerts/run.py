@@ -28,6 +28,15 @@ console = Console(stderr=True)
 OWN_SECONDS = 45
 # Tickets on what a fault has used up of the month: they last. Where a machine is busy, requests are slow without one.
 USED_UP = {(name, "ticket") for name in PROMISES}
+# What may begin after the mending: seconds in which services catch up are minutes to these rules.
+CATCHING_UP = {
+    ("EventsLate", "page"),
+    ("MailsLate", "page"),
+    *(
+        (name, "ticket")
+        for name in ("JudgementLate", "Lagging", "OutboxStuck", "ServiceStuck", "TicketMessagesWaiting")
+    ),
+}
 # Well for so long before a fault, within so long; without any fault; until all is over: a window of half an hour, and
 # what alerts stay.
 SURE_SECONDS, SETTLE_SECONDS, WELL_SECONDS, END_SECONDS = 15, 60, 40, 60 + 35 * 60 / FACTOR
@@ -133,7 +142,7 @@ async def until_over(watch: AlertWatch, result: Seen) -> None:
 
     def over(firing: Firing, now: float) -> bool:
         rest = firing - {WATCHDOG} - USED_UP
-        for one in rest:
+        for one in rest - CATCHING_UP:
             result.first.setdefault(one, time.monotonic() - result.began)
         result.left = rest
         result.ended = now
