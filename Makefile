@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo unit test proofs pictures coverage compile test-compiled test-containers check format docs contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean panels dashboards
+.PHONY: help demo clean-demo unit test proofs pictures coverage compile test-compiled test-containers check format docs contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean panels dashboards alerts
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -115,6 +115,9 @@ chaos: $(VENV)/.dev ## kill everything again and again, and compare with a clean
 
 soak: $(VENV)/.dev ## HubSpot's retries against a broker that comes and goes, for SOAK_MINUTES (60)
 	$(BIN)/python -m tests.chaos.retries --minutes $(or $(SOAK_MINUTES),60)
+
+alerts: $(VENV)/.dev ## break what alerts are for, one after the other, with rules 15 times as fast; FAULTS="kafka-stopped ..." for some
+	$(BIN)/python -m tests.alerts.run $(FAULTS)
 
 fuzz: $(VENV)/.dev ## try every property on all examples, then fuzz every source for FUZZ_SECONDS (60); new code goes to tests/fuzz/corpus
 	$(BIN)/python -m pytest -q -n logical --dist loadgroup --hypothesis-profile=full tests/unit tests/integration/detector tests/integration/intake
