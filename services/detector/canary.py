@@ -77,12 +77,11 @@ class CanaryEvaluation:
     def __init__(self, settings: DetectorSettings) -> None:
         ruleset, self._clock = canary_ruleset(), settings.clock
         self._evaluator = Evaluator(ruleset, _WithoutMeasures(ruleset, settings.topic_prefix), settings.clock)
-        self._is_made: bool | None = None
+        self._is_made = False
 
     async def evaluate(self, connection: Connection, now: datetime) -> bool:
         """Whether it published something. What fails is logged: nothing real waits for it."""
-        if self._is_made is None:
-            self._is_made = await are_made(connection, SCHEMA)
+        self._is_made = self._is_made or await are_made(connection, SCHEMA)
         if not self._is_made or not await connection.fetchval(_IS_CHANGED):
             return False
         try:
