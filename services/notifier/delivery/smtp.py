@@ -165,11 +165,11 @@ class SmtpServer:
                 await client.rcpt(recipient)
                 if is_asked_only:
                     await client.rset()
-                    return
-                step = Step.DATA
-                await _begin_data(client)
-                step = Step.CONTENT
-                await self._hand_over(client, content)
+                else:
+                    step = Step.DATA
+                    await _begin_data(client)
+                    step = Step.CONTENT
+                    await self._hand_over(client, content)
         except Undelivered:
             raise
         except Exception as error:
