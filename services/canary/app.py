@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -38,12 +39,12 @@ class CanaryLoop:
         """Run until cancelled."""
         self._progress.expect(PART, self._longest)
         while True:
-            pause = asyncio.ensure_future(asyncio.sleep(self._every))
+            began = time.monotonic()
             outcome = await self._way.attempt()
             self._metrics.show(outcome)
             report(outcome)
             self._progress.beat(PART)
-            await pause
+            await asyncio.sleep(max(0.0, began + self._every - time.monotonic()))
 
 
 def report(outcome: CanaryOutcome) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -32,9 +32,9 @@ from shared.kafka.foreign_cancellation import foreign_cancellation_as_error
 
 TOPICS = (EVENTS, PROBLEMS, TICKETS, NOTICES)
 RETRY_SECONDS, POLL_MS, ANSWER_SECONDS = 0.5, 200, 10.0
-# Of two canaries that meet, each begins again, after a while of its own.
-ATTEMPTS = 3
-_AFTER = timedelta(milliseconds=1)
+# Of two canaries that meet, each begins again, after a while of its own of up to so long.
+ATTEMPTS, PAUSE_SECONDS = 3, 10.0
+_BEFORE = timedelta(milliseconds=1)
 _WHY: Mapping[CanaryStep, str] = {
     CanaryStep.WEBHOOK: "intake did not accept it",
     CanaryStep.EVENT: "intake accepted it, and its event is not on pipeline.events",
@@ -77,24 +77,31 @@ class CanaryWay:
         for _ in range(ATTEMPTS - 1):
             if not outcome.is_disturbed:
                 break
-            await asyncio.sleep(random.uniform(0, self._within))
+            await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))
             outcome = await self._once()
         return outcome
 
     async def _once(self) -> CanaryOutcome:
-        run = CanaryRun(f"{uuid4().hex}-", datetime.now(UTC) + _AFTER)
-        began = time.monotonic()
         async with httpx.AsyncClient(timeout=ANSWER_SECONDS) as client:
             try:
-                async with self._reader() as consumer:
-                    await self._enter(client, run)
-                    await self._follow(consumer, run)
+                with foreign_cancellation_as_error():
+                    async with self._reader() as consumer:
+                        return await self._try(client, consumer)
             except WebhookRefused as error:
-                return CanaryOutcome(CanaryStep.WEBHOOK, {}, f"{_WHY[CanaryStep.WEBHOOK]}: {error}")
+                return _refused(error)
             except (KafkaError, OSError) as error:
-                return await self._unreadable(client, run, error)
-            if not run.is_disturbed:
-                await self._leave(client, run)
+                return await self._unreadable(client, error)
+
+    async def _try(self, client: httpx.AsyncClient, consumer: AIOKafkaConsumer) -> CanaryOutcome:
+        began, run = time.monotonic(), CanaryRun(f"{uuid4().hex}-", datetime.now(UTC))
+        await self._post(client, run.name, EventType.LOST, run.entered - _BEFORE)
+        await self._post(client, run.name, EventType.MOVED, run.entered)
+        run.reached(CanaryStep.WEBHOOK, time.monotonic())
+        await self._follow(consumer, run)
+        if not run.is_disturbed:
+            # Where that fails, the next run begins with it.
+            with suppress(WebhookRefused):
+                await self._post(client, run.name, EventType.WON, datetime.now(UTC))
         return _outcome(run, began)
 
     @asynccontextmanager
@@ -102,32 +109,21 @@ class CanaryWay:
         """A consumer in no group, at the ends of all topics."""
         consumer = AIOKafkaConsumer(*self._names, **self._kafka.client_options(), auto_offset_reset="latest")
         try:
-            with foreign_cancellation_as_error():
-                async with asyncio.timeout(self._within):
-                    await consumer.start()
-                    # What comes from here on is read, also where nothing is fetched yet.
-                    await consumer.seek_to_end()
-                yield consumer
+            async with asyncio.timeout(self._within):
+                await consumer.start()
+                # What comes from here on is read, also where nothing is fetched yet.
+                await consumer.seek_to_end()
+            yield consumer
         finally:
-            await consumer.stop()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await consumer.stop()
 
-    async def _enter(self, client: httpx.AsyncClient, run: CanaryRun) -> None:
-        await self._post(client, run, EventType.LOST, run.entered - _AFTER)
-        await self._post(client, run, EventType.MOVED, run.entered)
-        run.reached(CanaryStep.WEBHOOK, time.monotonic())
-
-    async def _leave(self, client: httpx.AsyncClient, run: CanaryRun) -> None:
-        """Where that fails, the next run begins with it."""
-        try:
-            await self._post(client, run, EventType.WON, datetime.now(UTC))
-        except WebhookRefused:
-            return
-
-    async def _post(self, client: httpx.AsyncClient, run: CanaryRun, kind: EventType, at: datetime) -> None:
-        """Post until it is accepted, as CRMs do. Raises WebhookRefused."""
+    async def _post(self, client: httpx.AsyncClient, run: str, kind: EventType, at: datetime) -> None:
+        """Post an event of a run until it is accepted, as CRMs do. Raises WebhookRefused."""
         deadline = time.monotonic() + self._within
         while True:
-            sent = webhook(self._secret, run.name, kind, at, datetime.now(UTC))
+            sent = webhook(self._secret, run, kind, at, datetime.now(UTC))
             try:
                 answer = await client.post(self._url, content=sent.body, headers=dict(sent.headers))
                 if answer.is_success:
@@ -149,13 +145,17 @@ class CanaryWay:
             if run.missing is not missing:
                 missing, deadline = run.missing, time.monotonic() + self._within
 
-    async def _unreadable(self, client: httpx.AsyncClient, run: CanaryRun, error: Exception) -> CanaryOutcome:
+    async def _unreadable(self, client: httpx.AsyncClient, error: Exception) -> CanaryOutcome:
         """Kafka cannot be read: whether intake accepts a webhook is known all the same."""
         try:
-            await self._post(client, run, EventType.WON, datetime.now(UTC))
+            await self._post(client, f"{uuid4().hex}-", EventType.WON, datetime.now(UTC))
         except WebhookRefused as refused:
-            return CanaryOutcome(CanaryStep.WEBHOOK, {}, f"{_WHY[CanaryStep.WEBHOOK]}: {refused}")
+            return _refused(refused)
         return CanaryOutcome(CanaryStep.EVENT, {}, f"Kafka cannot be read: {error!r}")
+
+
+def _refused(error: WebhookRefused) -> CanaryOutcome:
+    return CanaryOutcome(CanaryStep.WEBHOOK, {}, f"{_WHY[CanaryStep.WEBHOOK]}: {error}")
 
 
 def _outcome(run: CanaryRun, began: float) -> CanaryOutcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from tests.support.line import Line
 from tests.support.sink import Sink, sink
 from tests.support.waiting import eventually
 
+# Seconds for a step, also on a machine that is busy.
+WITHIN = 15.0
 SECRET = "the canary's secret of a test"
 RUNNING = ("intake", "detector", "analyst", "tickets", "notifier")
 STAGES = (("new", "New", "open"), ("proposal", "Proposal", "open"), ("signed", "Signed", "won"))
@@ -93,18 +96,25 @@ async def rig(kafka: str, dsn: str, prefix: str, tmp_path: Path) -> AsyncIterato
         line.stop()
 
 
-async def test_it_goes_all_the_way_without_a_trace_and_names_the_step_where_it_is_stuck(rig: CanaryRig) -> None:
+async def test_it_goes_all_the_way_and_leaves_no_trace(rig: CanaryRig) -> None:
     outcomes = [await rig.run() for _ in range(2)]
     assert [(one.result, one.why) for one in outcomes] == [("passed", "")] * 2
     assert set(outcomes[1].seconds) == set(CanaryStep)
     # The second mail within an hour was only offered.
     assert [str(mail["To"]) for mail in rig.mails.mails] == ["Canary <andon-canary@andon.invalid>"]
 
+    both = await asyncio.gather(rig.run(), rig.run())
+    assert {one.result for one in both} <= {"passed", "disturbed"}, [one.why for one in both]
+
     await eventually(rig.rest, lambda count: count == 0)
     assert await rig.traces() <= SHARED
     assert await rig.pages_that_name_it() == set()
     assert {name for name in await asyncio.to_thread(rig.metrics_that_name_it) if "intake" not in name} == set()
 
+
+@pytest.mark.skipif(os.environ.get("ANDON_TEST_CANARY") != "1", reason="waits for each stopped service: make canary")
+async def test_the_step_of_a_service_that_is_stopped_is_named(rig: CanaryRig) -> None:
+    assert (await rig.run()).result == "passed"
     for service, step in (
         ("notifier", CanaryStep.MAIL),
         ("tickets", CanaryStep.TICKET),
@@ -112,5 +122,5 @@ async def test_it_goes_all_the_way_without_a_trace_and_names_the_step_where_it_i
         ("intake", CanaryStep.WEBHOOK),
     ):
         await asyncio.to_thread(rig.line.services[service].stop)
-        outcome = await rig.run(within=1.5)
+        outcome = await rig.run(WITHIN)
         assert (outcome.result, outcome.stuck) == ("stuck", step), outcome.why
