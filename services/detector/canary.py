@@ -20,13 +20,17 @@ from shared.flow.ruleset import Ruleset
 from shared.policy.canary import canary_policy
 from shared.postgres.canary_tables import are_made, aside, front
 from shared.postgres.pool import TRANSIENT, Connection
+from shared.runtime.instants import micros
 from shared.runtime.log import logger
 from shared.stream.processor import Received
 from shared.stream.transaction import Transaction
 
 _log = logger(__name__)
 SCHEMA = "flow"
-_IS_CHANGED = f"SELECT EXISTS (SELECT FROM {front(SCHEMA)}.span_change)"
+# Something changed, or judgement time had not reached it when it did.
+_HAS_WORK = f"""
+SELECT EXISTS (SELECT FROM {front(SCHEMA)}.span_change) OR EXISTS (SELECT FROM {front(SCHEMA)}.due WHERE at <= $1)
+"""
 # What is read after a long stop tells nothing of the way as it is now, and would be evaluated and mailed all the same.
 STALE = timedelta(hours=1)
 
@@ -82,7 +86,7 @@ class CanaryEvaluation:
     async def evaluate(self, connection: Connection, now: datetime) -> bool:
         """Whether it published something. What fails is logged: nothing real waits for it."""
         self._is_made = self._is_made or await are_made(connection, SCHEMA)
-        if not self._is_made or not await connection.fetchval(_IS_CHANGED):
+        if not self._is_made or not await connection.fetchval(_HAS_WORK, micros(now)):
             return False
         try:
             # No replica evaluates while another one does.

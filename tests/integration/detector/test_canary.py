@@ -161,6 +161,16 @@ async def test_a_rebuild_and_another_policy_between_two_events_change_nothing(st
     assert of_canary == ["opened", "cleared", "opened"]
 
 
+async def test_what_judgement_time_has_not_reached_yet_is_judged_when_it_has(store: CanaryStore) -> None:
+    await store.take(store.event(ENTER))
+    await store.evaluate(ahead=timedelta(minutes=-20))
+    assert await store.told() == []
+
+    await store.evaluate()
+
+    assert await store.told() == [(CANARY, "opened")]
+
+
 async def test_it_is_judged_while_evaluation_is_on_hold(store: CanaryStore) -> None:
     await store.pool.execute("UPDATE evaluation_state SET held = true")
     await store.take(store.event(ENTER), store.real(1))
