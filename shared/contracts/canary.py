@@ -9,13 +9,10 @@ from __future__ import annotations
 CANARY = "andon-canary"
 """Name of the source and of the pipeline."""
 CANARY_STAGE = "line"
-CANARY_DEAL = f"{CANARY}:deal"
+CANARY_DEALS = f"{CANARY}:"
+"""How ids of its deals begin."""
+CANARY_DEAL = f"{CANARY_DEALS}deal"
 """The one deal that is sent again and again."""
-
-
-def is_canary_deal(deal: str) -> bool:
-    """Whether a deal is the canary's."""
-    return deal.startswith(f"{CANARY}:")
 
 
 def is_canary_problem(key: str | None) -> bool:
