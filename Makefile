@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo unit test proofs pictures coverage compile test-compiled test-containers check format docs contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean panels dashboards alerts
+.PHONY: help demo clean-demo unit test proofs pictures coverage compile test-compiled test-containers check format docs contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean panels dashboards alerts canary
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -93,6 +93,9 @@ test-containers: $(VENV)/.dev ## bring up docker-compose.yml on a real engine, p
 		|| { test -x $(ANDON_TEST_DATA)/tools/container-engine.sh && $(ANDON_TEST_DATA)/tools/container-engine.sh up; } \
 		|| { echo "SKIPPED test-containers: no container engine answers here"; exit 0; }; \
 	if docker info >/dev/null 2>&1; then ANDON_TEST_CONTAINERS=1 $(BIN)/python -m pytest tests/containers; fi
+
+canary: $(VENV)/.dev ## stop one service after the other, and see that the canary names the right step
+	ANDON_TEST_CANARY=1 $(BIN)/python -m pytest -q tests/system/test_canary.py
 
 check: $(VENV)/.dev ## format, lint, types, layers and the rules of the house
 	$(BIN)/ruff format --check $(SOURCES)

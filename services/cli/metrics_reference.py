@@ -9,6 +9,7 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry, Metric
 
 from services.analyst.metrics import AnalystMetrics
+from services.canary.metrics import CanaryMetrics
 from services.detector.metrics import DetectorMetrics
 from services.enricher.metrics import EnricherMetrics
 from services.intake.metrics import IntakeMetrics
@@ -47,7 +48,16 @@ def registries() -> Mapping[str, CollectorRegistry]:
         "all services": new_registry(""),
         **{
             name: CollectorRegistry()
-            for name in ("services that consume", "intake", "detector", "analyst", "enricher", "tickets", "notifier")
+            for name in (
+                "services that consume",
+                "intake",
+                "detector",
+                "analyst",
+                "enricher",
+                "tickets",
+                "notifier",
+                "canary",
+            )
         },
     }
     found["all services"].register(LoopReady(Progress()))
@@ -68,6 +78,7 @@ def registries() -> Mapping[str, CollectorRegistry]:
     NotifierMetrics(found["notifier"])
     HookMetrics(found["notifier"], ["erp"])
     DeadLetterWatch(KafkaAccess("none:1"), "", found["notifier"])
+    CanaryMetrics(found["canary"])
     return found
 
 
