@@ -137,8 +137,12 @@ class WatchedSite:
             await connection.close()
 
     def signal_server(self, name: str, number: signal.Signals) -> None:
-        """To `kafka` or `postgres`, and all its processes."""
-        os.killpg(self._pids[name], number)
+        """To `kafka` or `postgres`, and all its processes: each of Postgres' has a group of its own."""
+        pid = self._pids[name]
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for one in (pid, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(one, number)
 
     async def _move_forever(self) -> None:
         for number in count():

@@ -157,16 +157,9 @@ CAUSE_CASES: dict[str, list[RuleCase]] = {
         RuleCase(pair("andon_intake_refusals_total", _CRM), "0+1", "60+2", 9, stays=13, after="180+1"),
     ],
     "SourceSilent": [
+        # Heard for an hour, then not for a day: in seconds before 1970.
         RuleCase(
-            pair(_HEARD, _CRM),
-            "0+300",
-            "90000",
-            1445,
-            stays=15,
-            after="180000+300",
-            part=1500,
-            step=5,
-            steady={f"{_GENUINE}{{{_CRM}}}": "0"},
+            pair(_HEARD, _CRM), "0+60", "-82800", 1, stays=15, after="7200+60", steady={f"{_GENUINE}{{{_CRM}}}": "0"}
         )
     ],
     "DeadLettersWaiting": [
@@ -191,16 +184,7 @@ CAUSE_CASES: dict[str, list[RuleCase]] = {
     ],
     "Lagging": [RuleCase(pair("andon_consumer_lag_seconds", _READS), "299", "301", 5, stays=5)],
     "BackupLate": [
-        RuleCase(
-            pair("andon_backup_last_success_timestamp_seconds"),
-            "0+300",
-            "180000",
-            2885,
-            stays=15,
-            after="360000+300",
-            part=3000,
-            step=5,
-        )
+        RuleCase(pair("andon_backup_last_success_timestamp_seconds"), "0+60", "-169200", 1, stays=15, after="7200+60")
     ],
     "JudgementLate": [RuleCase(pair(_DELAY, 'service="detector"'), "299", "301", 5, stays=5)],
     "JudgementAhead": [RuleCase(pair(_DELAY, 'service="detector"'), "-4", "-6", 1)],
@@ -225,25 +209,15 @@ CAUSE_CASES: dict[str, list[RuleCase]] = {
     "HookDisabled": [RuleCase(pair("andon_notifier_hook_disabled", 'hook="erp"'), "0", "1", 0)],
     "ApiRefused": [RuleCase(pair("andon_enricher_suspended", _CRM), "0", "1", 0, labels={"source": "crm"})],
     "ReconciliationLate": [
-        # Never reconciled, and no longer.
         RuleCase(
             pair("andon_enricher_reconciled_timestamp_seconds", _CRM),
             "0+60",
-            "24000",
-            361,
+            "-12600",
+            61,
             stays=15,
-            after="48000+60",
-            part=400,
-        ),
-        RuleCase(
-            pair("andon_enricher_reconciled_timestamp_seconds", _CRM),
-            "0+60",
-            "0",
-            60,
-            stays=15,
-            after="48000+60",
-            part=400,
-        ),
+            after="10800+60",
+            part=90,
+        )
     ],
     "UnknownStages": [
         RuleCase(
