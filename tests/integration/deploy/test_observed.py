@@ -109,6 +109,10 @@ def prometheus_configuration(running: Mapping[str, ServiceProcess]) -> dict[str,
     _, document = read_yaml((DEPLOY / "prometheus" / "prometheus.yml").read_text())
     for target in document["scrape_configs"][0]["static_configs"]:
         target["targets"] = [f"127.0.0.1:{running[target['labels']['service']].port}"]
+    # Values are read as texts.
+    for job in document["scrape_configs"]:
+        for names in job.get("dns_sd_configs", ()):
+            names["port"] = int(names["port"])
     every_second = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     return {**document, "global": every_second, "rule_files": [str(path) for path in RULES]}
 
