@@ -25,8 +25,8 @@ from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.postgres.metrics import PostgresMetrics
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
-from shared.postgres.schema_check import check_schema
 from shared.postgres.pruning import Retention
+from shared.postgres.schema_check import check_schema
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger

@@ -39,8 +39,8 @@ from shared.kafka.publisher import Publisher
 from shared.policy import Policy
 from shared.postgres.metrics import PostgresMetrics
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
-from shared.postgres.schema_check import check_schema
 from shared.postgres.pruning import Retention
+from shared.postgres.schema_check import check_schema
 from shared.runtime.addresses import LOOPBACK
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress

@@ -1,4 +1,4 @@
-"""Whether the tables of a service are of its version: asked at its start, as a reboot starts services without a migration."""
+"""Whether a service's tables are of its version, asked at its start: a reboot starts services without a migration."""
 
 from __future__ import annotations
 

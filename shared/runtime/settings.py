@@ -85,7 +85,7 @@ class ServiceSettings(BaseSettings):
     stuck_seconds: float = Field(
         300,
         gt=0,
-        description="a service ends, to be started anew, once a loop is stuck for so long although Kafka and Postgres answer",
+        description="seconds that a loop may be stuck while its servers answer; then the process ends, to be restarted",
     )
     topic_prefix: str = Field("", description="prefix of every topic name, to share one Kafka")
 

@@ -1,4 +1,4 @@
-"""Ends a process that is stuck, so that it is started anew: Compose restarts what has ended, never what is unhealthy."""
+"""Ends a process that is stuck, so that it is restarted: Compose restarts what has ended, never what is unhealthy."""
 
 from __future__ import annotations
 

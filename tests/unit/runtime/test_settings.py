@@ -42,7 +42,7 @@ def test_the_password_of_postgres_may_lie_in_a_file_of_its_own(tmp_path: Path) -
 
 @pytest.mark.parametrize("dsn", ["postgresql://andon:x@db/andon", "postgresql://andon@db/andon?password=x"])
 def test_a_password_of_postgres_that_is_given_twice_is_refused(dsn: str) -> None:
-    with pytest.raises(SettingsError, match="ANDON_POSTGRES_PASSWORD: .*given twice"):
+    with pytest.raises(SettingsError, match=r"ANDON_POSTGRES_PASSWORD: .*given twice"):
         ServiceSettings.from_environment({"ANDON_POSTGRES": dsn, "ANDON_POSTGRES_PASSWORD": "y"})
 
 
