@@ -35,7 +35,7 @@ def test_what_is_held_back_are_alerts_that_there_are(tmp_path: Path) -> None:
 
 def configuration(folder: Path, **settings: str) -> dict[str, Any]:
     """The configuration as it is filled in at start."""
-    needed = ("ALERTS_SMTP", "ALERTS_SMTP_TLS", "ALERTS_SMTP_USERNAME", "ALERTS_SMTP_PASSWORD", "ALERTS_FROM")
+    needed = ("ALERTS_SMTP", "ALERTS_SMTP_TLS", "ALERTS_SMTP_USERNAME", "ALERTS_SMTP_PASSWORD_FILE", "ALERTS_FROM")
     environment = os.environ | dict.fromkeys((*needed, "ALERTS_TO"), "x") | settings
     environment |= {"ALERTMANAGER": "true", "ALERTMANAGER_FOLDER": str(folder)}
     subprocess.run(["sh", str(DEPLOY / "alertmanager" / "start.sh")], env=environment, check=True)
