@@ -98,6 +98,9 @@ make_secure() {
   local certificates
   certificates=$(setting KAFKA_CERTIFICATES)
   certificates=${certificates:-deploy/kafka/certificates}
+  if [ -z "$prepare" ] && [ -z "$(setting COMPOSE_FILE)" ] && [ -n "$(docker compose ps -aq kafka)" ]; then
+    refuse 'Kafka has run without users here, and its storage cannot be changed'
+  fi
   set_if_missing COMPOSE_FILE docker-compose.yml:docker-compose.secure.yml
   [ -e "$certificates/broker.pem" ] || sh deploy/kafka/certificates.sh "$certificates"
 }
@@ -120,7 +123,10 @@ make_settings() {
 }
 
 first_account() {
-  local andon=(docker compose exec -T tickets andon)
+  local andon=(docker compose exec -T tickets andon) sign_in
+  sign_in=$(setting SIGN_IN)
+  # Elsewhere people have their accounts.
+  [ "${sign_in:-password}" = password ] || return 0
   [ "$("${andon[@]}" user list --format json | tr -d '[:space:]')" = '[]' ] || return 0
   if [ -z "$owner" ] && [ -t 0 ]; then
     read -r -p 'Mail address of the first account, an admin (empty: later): ' owner

@@ -27,6 +27,10 @@ from tests.support.waiting import eventually
 pytestmark = NEEDS_ENGINE
 OWNER = "boss@example.org"
 TITLE = "Too much work in Appointment scheduled"
+MOUNTED_BY_THE_ENGINE = (
+    *("/dev/shm", "/dev/console", "/dev/pts", "/dev/mqueue", "/proc", "/sys", "/run/secrets"),
+    *("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/mtab", "/usr/sbin/docker-init"),
+)
 RUNNING = sorted(SERVICES | {"kafka", "postgres", "mailpit", "backup"})
 
 
@@ -65,26 +69,24 @@ def test_the_engine_confines_every_container(stack: Stack, service: str) -> None
     assert int(found["Config"]["User"].partition(":")[0]) > 0
     assert min(host["Memory"], host["PidsLimit"], host["NanoCpus"]) > 0
     assert host["LogConfig"]["Config"] == {"max-size": "20m", "max-file": "5"}
-    status = stack.compose("exec", "-T", service, "cat", "/proc/1/status")
-    assert {"CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"} <= set(status.splitlines())
+    status = stack.run("exec", "-T", service, "sh", "-c", "cat /proc/1/status; echo x >/written && echo written")
+    lines = set(status.stdout.splitlines())
+    assert {"CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"} <= lines
+    assert "written" not in lines
 
 
-@pytest.mark.parametrize("service", RUNNING)
-def test_no_file_is_written_outside_of_volumes(stack: Stack, service: str) -> None:
+def test_no_file_is_written_outside_of_volumes(stack: Stack) -> None:
     """What the engine itself makes are the places where it mounts something."""
-    found = stack.inspect(service)
-    mounted = [one["Destination"] for one in found["Mounts"]] + list(found["HostConfig"]["Tmpfs"])
-    own = ("/run", "/dev", "/proc", "/sys", "/etc")
+    for service in RUNNING:
+        found = stack.inspect(service)
+        mounted = [one["Destination"] for one in found["Mounts"]] + list(found["HostConfig"]["Tmpfs"])
+        places = (*mounted, *MOUNTED_BY_THE_ENGINE)
 
-    changes = [line.split(" ", 1)[1] for line in stack.engine("diff", found["Id"]).splitlines()]
+        changed = [line.split(" ", 1)[1] for line in stack.engine("diff", found["Id"]).splitlines()]
 
-    written = [
-        path
-        for path in changes
-        if not any(place.startswith(path) or path.startswith(place) for place in (*mounted, *own))
-    ]
-    assert not written
-    assert stack.run("exec", "-T", service, "sh", "-c", "echo x > /written").returncode != 0
+        assert not [path for path in changed if not any(f"{place}/".startswith(f"{path}/") for place in places)], (
+            service
+        )
 
 
 def test_networks_keep_apart_who_has_nothing_to_do_with_each_other(stack: Stack) -> None:
