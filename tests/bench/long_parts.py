@@ -67,14 +67,27 @@ async def measure(
         figures += await scale.measure(
             kafka, new_dsn, await new_prefix(scale.PARTITIONS), folder, events("scale"), show
         )
+    if "backup" in chosen.parts:
+        figures += await backup.measure(kafka, new_dsn, await new_prefix(), folder, events("backup"), show)
+    return figures + await _of_the_line(chosen, kafka, new_dsn, new_prefix, folder, show)
+
+
+async def _of_the_line(
+    chosen: argparse.Namespace,
+    kafka: str,
+    new_dsn: Callable[[], Awaitable[str]],
+    new_prefix: Callable[..., Awaitable[str]],
+    folder: Path,
+    show: Callable[[str], None],
+) -> list[Figure]:
+    """Parts that take as long as --seconds says."""
+    figures = list[Figure]()
     if "sustained" in chosen.parts:
         figures += await sustained.measure(
             kafka, await new_dsn(), await new_prefix(), folder, chosen.per_second, chosen.seconds, show
         )
     if "idle" in chosen.parts:
         figures += await idle.measure(folder, chosen.seconds, show)
-    if "backup" in chosen.parts:
-        figures += await backup.measure(kafka, new_dsn, await new_prefix(), folder, events("backup"), show)
     if "flush" in chosen.parts:
         figures += await flush.measure(kafka, await new_prefix(), folder, chosen.per_second, chosen.seconds, show)
     return figures
