@@ -83,12 +83,13 @@ make_passwords() {
   done
   password report REPORT_PASSWORD
   password grafana GRAFANA_PASSWORD
+  password canary CANARY_SECRET
   password link_keys LINK_KEYS optional
   password sign_in_client SIGN_IN_CLIENT_SECRET optional
   password smtp SMTP_PASSWORD optional
   password alerts_smtp ALERTS_SMTP_PASSWORD optional
   case $(setting COMPOSE_FILE) in *secure*)
-    for service in operator intake detector analyst enricher tickets notifier; do
+    for service in operator intake detector analyst enricher tickets notifier canary; do
       password "kafka_$service" "KAFKA_${service^^}_PASSWORD"
     done ;;
   esac

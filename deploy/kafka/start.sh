@@ -5,7 +5,7 @@ set -eu
 config=/etc/andon/kafka/server.properties
 if [ ! -e /var/lib/kafka/data/meta.properties ]; then
   set --
-  for user in operator intake detector analyst enricher tickets notifier; do
+  for user in operator intake detector analyst enricher tickets notifier canary; do
     password=$(cat "/run/secrets/kafka_$user")
     case $password in
       "") echo "password kafka_$user is empty: run deploy/install.sh --secure, which makes it" >&2; exit 1 ;;

@@ -64,9 +64,7 @@ async def measure(
             kafka, await new_dsn(), await new_prefix(), folder, chosen.pipelines, events("many-pipelines"), show
         )
     if "scale" in chosen.parts:
-        figures += await scale.measure(
-            kafka, new_dsn, await new_prefix(scale.PARTITIONS), folder, events("scale"), show
-        )
+        figures += await scale.measure(kafka, new_dsn, new_prefix, folder, events("scale"), show)
     if "backup" in chosen.parts:
         figures += await backup.measure(kafka, new_dsn, await new_prefix(), folder, events("backup"), show)
     return figures + await _of_the_line(chosen, kafka, new_dsn, new_prefix, folder, show)

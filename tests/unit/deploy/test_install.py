@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-MADE = {"postgres_admin", "postgres_owner", "report", "grafana"} | {
+MADE = {"postgres_admin", "postgres_owner", "report", "grafana", "canary"} | {
     f"postgres_{service}" for service in ("detector", "analyst", "tickets", "notifier", "enricher")
 }
 EMPTY = {"link_keys", "sign_in_client", "smtp", "alerts_smtp"}
