@@ -143,8 +143,9 @@ release-contracts: docs ## keep the contracts of this version, for later ones to
 	test ! -e $(RELEASED) && mkdir -p $(RELEASED) && cp docs/schemas/*.json $(RELEASED)
 
 lock: $(VENV)/.dev ## pin the dependencies again
-	$(BIN)/uv pip compile pyproject.toml --extra import --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/run.txt
-	$(BIN)/uv pip compile pyproject.toml --extra import --extra compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/compile.txt
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/run.txt
+	$(BIN)/uv pip compile pyproject.toml --extra import --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/import.txt
+	$(BIN)/uv pip compile pyproject.toml --extra compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/compile.txt
 	$(BIN)/uv pip compile pyproject.toml --extra embedded --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/demo.txt
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/dev.txt
 	$(BIN)/uv pip compile requirements/peers.in --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/peers.txt
