@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo unit test panels pictures coverage compile test-compiled test-containers check format docs dashboards contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean
+.PHONY: help demo clean-demo unit test proofs pictures coverage compile test-compiled test-containers check format docs contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean panels dashboards alerts canary
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -60,8 +60,11 @@ $(VENV)/.peers: requirements/peers.txt
 unit: $(VENV)/.dev ## run the unit tests: no servers, a tenth of the examples, nothing slow
 	$(BIN)/python -m pytest -q -n logical --dist worksteal -m "not slow" --hypothesis-profile=unit --ignore=tests/unit/house tests/unit
 
-test: $(VENV)/.dev ## run every test, with four tenths of the examples, on one real Kafka and one real Postgres
+test: $(VENV)/.dev ## run every test, with a quarter of the examples, on one real Kafka and one real Postgres
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+proofs: $(VENV)/.dev ## run the proofs on whole logs, of which `make test` takes the beginning
+	ANDON_TEST_WHOLE=1 $(BIN)/python -m pytest -n logical tests/system/test_real_log.py tests/integration/importer tests/integration/detector/test_learned.py
 
 panels: $(VENV)/.dev ## take away Kafka, Postgres and services, and see which panels turn red; and what the demo shows: takes minutes
 	ANDON_TEST_PANELS=1 $(BIN)/python -m pytest -q -n 0 tests/integration/deploy/test_panels_*.py
@@ -92,6 +95,9 @@ test-containers: $(VENV)/.dev ## bring up docker-compose.yml on a real engine, p
 		|| { echo "SKIPPED test-containers: no container engine answers here"; exit 0; }; \
 	if docker info >/dev/null 2>&1; then ANDON_TEST_CONTAINERS=1 $(BIN)/python -m pytest tests/containers; fi
 
+canary: $(VENV)/.dev ## stop one service after the other, and see that the canary names the right step
+	ANDON_TEST_CANARY=1 $(BIN)/python -m pytest -q tests/system/test_canary.py
+
 check: $(VENV)/.dev ## format, lint, types, layers and the rules of the house
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
@@ -113,6 +119,9 @@ chaos: $(VENV)/.dev ## kill everything again and again, and compare with a clean
 
 soak: $(VENV)/.dev ## HubSpot's retries against a broker that comes and goes, for SOAK_MINUTES (60)
 	$(BIN)/python -m tests.chaos.retries --minutes $(or $(SOAK_MINUTES),60)
+
+alerts: $(VENV)/.dev ## break what alerts are for, one after the other, with rules 15 times as fast; FAULTS="kafka-stopped ..." for some
+	$(BIN)/python -m tests.alerts.run $(FAULTS)
 
 fuzz: $(VENV)/.dev ## try every property on all examples, then fuzz every source for FUZZ_SECONDS (60); new code goes to tests/fuzz/corpus
 	$(BIN)/python -m pytest -q -n logical --dist loadgroup --hypothesis-profile=full tests/unit tests/integration/detector tests/integration/intake

@@ -4,7 +4,7 @@
 set -eu
 config=/etc/andon/kafka/server.properties
 set --
-for user in operator intake detector analyst enricher tickets notifier; do
+for user in operator intake detector analyst enricher tickets notifier canary; do
   name=KAFKA_$(echo "$user" | tr a-z A-Z)_PASSWORD
   eval "password=\${$name:?set it in .env}"
   case $password in

@@ -9,6 +9,7 @@ import typer
 from services.cli.commands import (
     audit,
     backup,
+    canary,
     cord,
     crm,
     dead_letters,
@@ -90,6 +91,7 @@ app.command(rich_help_panel=HISTORY)(events.replay)
 app.command(rich_help_panel=HISTORY)(evaluation.hold)
 app.command(rich_help_panel=HISTORY)(evaluation.reevaluate)
 app.command(rich_help_panel=OPERATE)(doctor.doctor)
+app.command(rich_help_panel=OPERATE)(canary.canary)
 app.command("support-bundle", rich_help_panel=OPERATE)(doctor.support_bundle)
 app.command(rich_help_panel=OPERATE)(backup.backup)
 app.command(rich_help_panel=OPERATE)(backup.restore)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry, Metric
 
 from services.analyst.metrics import AnalystMetrics
+from services.canary.metrics import CanaryMetrics
 from services.detector.metrics import DetectorMetrics
 from services.enricher.metrics import EnricherMetrics
 from services.intake.metrics import IntakeMetrics
@@ -47,7 +48,16 @@ def registries() -> Mapping[str, CollectorRegistry]:
         "all services": new_registry(""),
         **{
             name: CollectorRegistry()
-            for name in ("services that consume", "intake", "detector", "analyst", "enricher", "tickets", "notifier")
+            for name in (
+                "services that consume",
+                "intake",
+                "detector",
+                "analyst",
+                "enricher",
+                "tickets",
+                "notifier",
+                "canary",
+            )
         },
     }
     found["all services"].register(LoopReady(Progress()))
@@ -68,6 +78,7 @@ def registries() -> Mapping[str, CollectorRegistry]:
     NotifierMetrics(found["notifier"])
     HookMetrics(found["notifier"], ["erp"])
     DeadLetterWatch(KafkaAccess("none:1"), "", found["notifier"])
+    CanaryMetrics(found["canary"])
     return found
 
 
@@ -117,7 +128,7 @@ person or a ticket.
 it once for each replica. *A replica's*: aggregate as the table says. Panels and alerts do so.
 
 A gauge that is read from Postgres or Kafka has no sample while it cannot be measured: it disappears within about a
-minute after the server is lost ([DependencyDown](alerts.md#dependencydown) fires), and
+minute after the server is lost ([DependencyDown](runbooks/DependencyDown.md) fires), and
 `andon_measured_timestamp_seconds` says since when. `/metrics` is generated at most once a second, in a thread, and
 served from memory in between; where that takes longer than 30 ms, the answer is the one before. Each service has the
 metrics of its process (`process_*`, `python_gc_*`), too.
@@ -128,7 +139,7 @@ deals of all others are added up in `andon_flow_deals{pipeline="other",stage="ot
 `andon_ticket_waiting_seconds` has buckets whose counts also fall, with `_gcount` and `_gsum`: no rates of it.
 
 Exporters of the server, of Kafka and of Postgres are not part of Andon. List those you run in
-`deploy/prometheus/targets/*.yml`, as `- {targets: ["node-exporter:9100"]}`: [DiskFull](alerts.md#diskfull) needs the
+`deploy/prometheus/targets/*.yml`, as `- {targets: ["node-exporter:9100"]}`: [DiskFull](runbooks/DiskFull.md) needs the
 node exporter.
 
 `andon_stage_info` gives panels the names of stages:

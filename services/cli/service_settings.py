@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.analyst.settings import AnalystSettings
+from services.canary.settings import CanarySettings
 from services.cli.migrate_settings import MigrateSettings
 from services.detector.settings import DetectorSettings
 from services.enricher.settings import EnricherSettings
@@ -18,5 +19,6 @@ SERVICE_SETTINGS: dict[str, type[ServiceSettings]] = {
     "enricher": EnricherSettings,
     "tickets": TicketsSettings,
     "notifier": NotifierSettings,
+    "canary": CanarySettings,
     "migrate": MigrateSettings,
 }

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from services.detector.canary import SCHEMA, CanaryEvaluation, CanaryWriter, canary_ruleset, is_canary
 from services.detector.evaluate.activity import Activity, Turns
 from services.detector.evaluate.evaluator import Evaluator
 from services.detector.evaluate.loop import EvaluationLoop, EvaluationPass, Pace, WatermarkLoop
@@ -41,6 +42,7 @@ from shared.flow.stage_map import StageField
 from shared.kafka.access import KafkaAccess
 from shared.kafka.log_ends import LogEndsClient
 from shared.kafka.publisher import Publisher
+from shared.postgres.canary_tables import CanaryEmptying
 from shared.postgres.clock import DatabaseClock
 from shared.postgres.metrics import PostgresMetrics
 from shared.postgres.pool import TRANSIENT, Pool
@@ -56,6 +58,7 @@ from shared.runtime.retry import retry_forever
 from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream import policies, positions
+from shared.stream.canary import WithCanary
 from shared.stream.consumer import Consumer
 from shared.stream.dependencies import dependencies_of
 from shared.stream.outbox import Relay
@@ -147,6 +150,7 @@ class Detector:
             self._stands_now,
             self._present,
             self.dependencies,
+            CanaryEmptying(self._pool, SCHEMA, "services.detector"),
         )
         return [*(part.run for part in parts), *self._policy_loops]
 
@@ -165,7 +169,9 @@ class Detector:
             small_backlog=settings.detector_batch,
         )
         return EvaluationLoop(
-            EvaluationPass(self._pool, evaluator, StageMapCache(ruleset), self._clock),
+            EvaluationPass(
+                self._pool, evaluator, StageMapCache(ruleset), self._clock, CanaryEvaluation(settings).evaluate
+            ),
             pace,
             settings.clock,
             self._metrics,
@@ -186,9 +192,11 @@ class Detector:
             handovers=HandoverPublisher(self._settings.topic_prefix, self._settings.clock),
             is_live=is_wall,
         )
+        # Not live: how long its events take until they are seen is no measure of real ones.
+        canary = EventWriter(canary_ruleset(), self._metrics, self._now, is_live=False)
         return Processor(
             PostgresTransactions(self._pool),
-            writer,
+            WithCanary(writer, CanaryWriter(canary, self._metrics), is_canary, SCHEMA),
             self._settings.topic_prefix,
             self._now,
             self._event_rejected,

@@ -14,6 +14,7 @@ from services.intake.ingest import Ingest
 from services.intake.metrics import IntakeMetrics
 from services.intake.rate_limits import MemoryBudget
 from services.intake.settings import IntakeSettings
+from shared.connectors.canary import canary_source
 from shared.connectors.config import load
 from shared.contracts.rights import RIGHTS
 from shared.kafka import probe
@@ -29,7 +30,7 @@ from shared.runtime.service import main as run_service
 @asynccontextmanager
 async def build(settings: IntakeSettings) -> AsyncIterator[Service]:
     """Read the sources file and wire the service."""
-    sources = load(settings.sources)
+    sources = load(settings.sources) | canary_source(settings.canary_secret.get_secret_value())
     registry, progress = new_registry(settings.revision), Progress()
     metrics = IntakeMetrics(registry, sources)
     publisher = Publisher(KafkaAccess.of(settings), settings.intake_deadline_seconds, metrics.publish_seconds.observe)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from shared.runtime.settings import ServiceSettings
 
@@ -21,4 +21,9 @@ class IntakeSettings(ServiceSettings):
         le=2**33,
         description="bytes of large bodies in flight and of what is made of them, at most half for one source; beyond"
         " that a sender is asked to retry",
+    )
+    canary_secret: SecretStr = Field(
+        SecretStr(""),
+        description="secret that `andon canary` signs its webhooks with, the same for both; empty: intake takes none."
+        " ANDON_CANARY_SECRET_FILE names a file",
     )

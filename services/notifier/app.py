@@ -14,10 +14,12 @@ from starlette.routing import BaseRoute
 
 from services.notifier.bounces.door import BounceDoor
 from services.notifier.bounces.returned import BounceMailboxHandler
+from services.notifier.canary import with_canary
 from services.notifier.dead_letter_watch import DeadLetterWatch
 from services.notifier.delivery.queue import MailQueue, QueueTimes
 from services.notifier.delivery.sender import Sender
 from services.notifier.delivery.smtp import SmtpServer
+from services.notifier.delivery.trial_mails import TrialMails
 from services.notifier.domain.links import Links
 from services.notifier.domain.readers import MailReaders
 from services.notifier.handlers import NoticeHandler
@@ -97,9 +99,10 @@ class Notifier:
         self._sender = build_sender(settings, pool, policy, links, metrics, self.progress, clock, wake)
         mail_every = timedelta(seconds=settings.notifier_mail_every_seconds)
         writer = NoticeWriter(readers, mail_every, settings.domain, topic, clock)
+        own = NoticeHandler(writer, self._hooks.writer, policy.timezone, settings.follows_log, self._written)
         processor = Processor(
             PostgresTransactions(pool),
-            NoticeHandler(writer, self._hooks.writer, policy.timezone, settings.follows_log, self._written),
+            with_canary(own, settings, clock, self._written),
             settings.topic_prefix,
             lambda record: clock.now(),
             self._dead,
@@ -182,9 +185,10 @@ def build_sender(
     server = SmtpServer(settings)
     hand_over = timedelta(seconds=server.send_seconds) + MARK
     times = QueueTimes(LEASE, hand_over, SETTLE, timedelta(seconds=settings.notifier_mail_every_seconds))
+    trial = TrialMails(timedelta(seconds=settings.canary_mail_every_seconds))
     queue = MailQueue(pool, settings.topic(NOTICES), published, times)
     composer = Composer(settings.smtp_sender, settings.domain, policy, links, settings.read_links)
-    return Sender(queue, server, composer, MailReaders(policy), links, metrics, progress, clock)
+    return Sender(queue, server, composer, MailReaders(policy), links, metrics, progress, clock, trial)
 
 
 def _consumer(

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.notifier.hooks.networks import Reachable, parse_networks
+from shared.policy.canary import DEFAULT_MAIL
 from shared.runtime.addresses import ADDRESS, DOMAIN, HELO_NAME, LOOPBACK, LOOPBACK_HOSTS
 from shared.runtime.clock import ClockKind
 from shared.runtime.mailbox import MailboxAccess
@@ -17,7 +18,9 @@ from shared.runtime.read_links import ReadLinkSettings
 
 
 class NotifierSettings(ReadLinkSettings):
-    port: int = Field(8084, ge=0, le=65535, description="port of health and metrics")
+    port: int = Field(
+        8084, ge=0, le=65535, description="port of health, metrics and the pages on which readers choose their mails"
+    )
     smtp_host: str = Field("127.0.0.1", description="host of the mail server")
     smtp_port: int = Field(1025, ge=1, le=65535, description="port of the mail server")
     smtp_security: Literal["none", "starttls", "tls"] = Field(
@@ -104,6 +107,17 @@ class NotifierSettings(ReadLinkSettings):
     )
     notifier_hooks_ca: Path | None = Field(
         None, description="certificates (PEM) of a private CA to trust besides the system's, for hooks"
+    )
+    canary_mail: str = Field(
+        DEFAULT_MAIL,
+        pattern=ADDRESS,
+        description="address that mails of `andon canary` go to, which nobody has to read",
+    )
+    canary_mail_every_seconds: int = Field(
+        3600,
+        ge=0,
+        description="minimum time between two of these mails; in between, the mail server is asked whether it takes one"
+        " (up to RCPT), and gets none",
     )
     clock: ClockKind = Field(
         ClockKind.WALL, description="wall: live; log: replays, in which plans and looks fall due by the log's time"

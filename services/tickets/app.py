@@ -26,11 +26,12 @@ from services.tickets.access.route_roles import RULES
 from services.tickets.api import faults
 from services.tickets.api.parts import ApiParts
 from services.tickets.api.routes import Api
+from services.tickets.canary import SCHEMA, canary_handlers, is_canary
 from services.tickets.changes import TicketChanges
 from services.tickets.charts.drawing import DRAWINGS
 from services.tickets.cord.pages import CordPages, is_cord
 from services.tickets.cord.parts import CordParts
-from services.tickets.handlers import DECODERS, TicketHandlers
+from services.tickets.handlers import DECODERS, ConsumedEvent, TicketHandlers
 from services.tickets.metrics import TicketMetrics
 from services.tickets.plan_changes import PlanChanges, TicketWriter
 from services.tickets.policy_saving import PolicySaving
@@ -63,6 +64,7 @@ from shared.contracts.topics import POLICY, RELOCKS, TICKETS
 from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy
+from shared.postgres.canary_tables import CanaryEmptying
 from shared.postgres.metrics import PostgresMetrics
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
 from shared.runtime.clock import Clock, SystemClock
@@ -77,6 +79,7 @@ from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.runtime.yaml_file import Fault, FaultsError
 from shared.stream import policies, positions
+from shared.stream.canary import WithCanary
 from shared.stream.consumer import Consumer
 from shared.stream.dependencies import dependencies_of
 from shared.stream.outbox import Relay
@@ -130,15 +133,21 @@ class Tickets:
         self.studies = StudyLoop(pool, student, self._metrics, self.progress, self._on_study)
         self.access = AccessParts(settings, pool, self._wall)
         self.cord = CordParts(settings, pool, self.policy, self.changes, self.clock, registry, self.publisher.wake.set)
-        self.processor = Processor(
-            PostgresTransactions(pool),
-            TicketHandlers(self.changes, self.policy, self._wall, self.publisher.wake.set, self.studies.wake.set),
+        self.processor = self._new_processor(settings)
+        self._consumers = self._consumer_loops(settings, registry)
+
+    def _new_processor(self, settings: TicketsSettings) -> Processor[ConsumedEvent]:
+        changed = self.publisher.wake.set
+        own = TicketHandlers(self.changes, self.policy, self._wall, changed, self.studies.wake.set)
+        canary = canary_handlers(settings.tickets_url, self._wall, changed)
+        return Processor(
+            PostgresTransactions(self._pool),
+            WithCanary(own, canary, is_canary, SCHEMA),
             settings.topic_prefix,
             lambda record: self._wall.now(),
             self._count_dead,
             self.relay.wake.set,
         )
-        self._consumers = self._consumer_loops(settings, registry)
 
     def _consumer_loops(self, settings: TicketsSettings, registry: CollectorRegistry) -> Sequence[Loop]:
         names = {settings.topic(name): name for name in DECODERS}
@@ -186,6 +195,7 @@ class Tickets:
             self.studies.run,
             self._clock_loop,
             self.dependencies.run,
+            CanaryEmptying(self._pool, SCHEMA, "services.tickets").run,
             *self.cord.loops(),
         )
 

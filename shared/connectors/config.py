@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from shared.connectors.base.source import Source
 from shared.connectors.registry import kinds
+from shared.contracts.canary import CANARY
 from shared.runtime.validation import error_text
 from shared.runtime.yaml_file import Fault, FaultsError, Lines, fault_at, read_text, read_yaml
 
@@ -56,6 +57,9 @@ def _source(name: str, settings: Any, known: dict[str, type[Source]], lines: Lin
     path = ("sources", name)
     if not NAME.match(name):
         text = "a name has 1 to 60 lower-case letters, digits and dashes: it is part of the URL and of every deal's id"
+        raise FaultsError([fault_at(path, text, lines)])
+    if name == CANARY:
+        text = "this name is the canary's, which needs no entry: docs/operator/canary.md; choose another"
         raise FaultsError([fault_at(path, text, lines)])
     kind = settings.get("kind") if isinstance(settings, dict) else None
     if not isinstance(kind, str) or kind not in known:

@@ -71,6 +71,7 @@ RIGHTS: Mapping[str, TopicRights] = {
         publishes=(NOTICES,),
         watches=(HANDLED, *(dead(topic.name) for topic in PRODUCT_TOPICS)),
     ),
+    "canary": TopicRights(watches=(EVENTS, PROBLEMS, TICKETS, NOTICES)),
 }
 
 # What operators' commands read and write: replay, import, relock, stages, retranslate, dead letters.

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from shared.contracts.canary import CANARY
 from shared.policy.model import CALENDAR, Policy
 from shared.policy.recipient_checks import check_recipients
 from shared.policy.rule_checks import check_budget, check_rules, check_silence
@@ -63,6 +64,8 @@ def _cross_checks(document: Any) -> Iterator[tuple[KeyPath, str]]:
         yield ("clocks", CALENDAR), "this name means 24 x 7; choose another"
     for key, written in _group(_group(document).get("pipelines")).items():
         pipeline, path = _group(written), ("pipelines", key)
+        if key == CANARY:
+            yield path, "this name is the canary's, which needs no entry; choose another"
         stages = _entries(pipeline.get("stages"))
         yield from _check_clock(pipeline, path, clocks)
         yield from _check_stages(stages, (*path, "stages"), clocks)

@@ -13,6 +13,7 @@ AnyConnection: TypeAlias = "Connection | asyncpg.Connection[Record]"
 # Postgres keeps advisory locks of different databases apart by itself. Before a schema exists, the name stands alone.
 _KEY = "hashtextextended(coalesce(current_schema(), '') || '.' || $1, 0)"
 _TRY_LOCK = f"SELECT pg_try_advisory_xact_lock({_KEY})"
+_TRY_SHARE = f"SELECT pg_try_advisory_xact_lock_shared({_KEY})"
 _LOCK = f"SELECT pg_advisory_xact_lock({_KEY})"
 _SESSION_LOCK = f"SELECT pg_advisory_lock({_KEY})"
 _TRY_SESSION_LOCK = f"SELECT pg_try_advisory_lock({_KEY})"
@@ -24,6 +25,11 @@ _SHARE_ALL = f"SELECT pg_advisory_xact_lock_shared({_KEY_OF_NAME}) FROM unnest($
 async def try_lock(connection: AnyConnection, name: str) -> bool:
     """Take the lock until the end of the transaction; False, without waiting, when another holds it."""
     return bool(await connection.fetchval(_TRY_LOCK, name))
+
+
+async def try_share(connection: AnyConnection, name: str) -> bool:
+    """Share the lock until the end of the transaction; False, without waiting, when another holds it alone."""
+    return bool(await connection.fetchval(_TRY_SHARE, name))
 
 
 async def lock(connection: AnyConnection, name: str) -> None:

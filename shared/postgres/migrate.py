@@ -9,6 +9,7 @@ from importlib import resources
 import asyncpg
 
 from shared.postgres import locks
+from shared.postgres.canary_tables import copies_of, make_copies
 from shared.postgres.pool import connect
 
 SERVICES = {
@@ -57,8 +58,17 @@ async def migrate(dsn: str, schema: str, migrations: list[Migration]) -> list[st
 
 
 async def migrate_all(dsn: str) -> dict[str, list[str]]:
-    """Bring every service's schema up to date."""
-    return {schema: await migrate(dsn, schema, migrations_of(package)) for schema, package in SERVICES.items()}
+    """Bring every service's schema up to date, and the canary's tables beside it."""
+    applied = {schema: await migrate(dsn, schema, migrations_of(package)) for schema, package in SERVICES.items()}
+    connection = await connect(dsn)
+    try:
+        await locks.session_lock(connection, "migrations")
+        for schema, package in SERVICES.items():
+            if copies := copies_of(package):
+                await make_copies(connection, schema, copies, is_changed=bool(applied[schema]))
+    finally:
+        await connection.close()
+    return applied
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ PREFIX = "ANDON_"
 KafkaSecurity: TypeAlias = Literal["plaintext", "tls", "sasl_tls"]
 # One environment may serve all parts: a variable of another part is not a misspelt one of this part.
 OTHER_PARTS = (
+    "canary_",
     "clock",
     "cord_",
     "data",

@@ -11,7 +11,7 @@ import pytest
 from tests.containers.stack import NEEDS_ENGINE, ROOT, Stack, first_mail, running
 
 pytestmark = NEEDS_ENGINE
-USERS = ("operator", "intake", "detector", "analyst", "enricher", "tickets", "notifier")
+USERS = ("operator", "intake", "detector", "analyst", "enricher", "tickets", "notifier", "canary")
 # Programs of the published image that a stand-in of it may lack.
 PROGRAMS = {
     "/opt/kafka/bin/kafka-storage.sh": "exec java -cp '/opt/kafka/libs/*' kafka.tools.StorageTool \"$@\"",

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from shared.postgres.canary_tables import copies_of
 from shared.postgres.migrate import SERVICES, migrate_all, migrations_of
 from shared.postgres.roles import SCHEMAS, grant_roles, rights_of, role_of
 from shared.runtime.addresses import dsn_of_user
@@ -70,6 +71,7 @@ def _template_name() -> str:
     """Other migrations or rights give another name."""
     digests = [migration.digest for package in SERVICES.values() for migration in migrations_of(package)]
     digests += [str(rights_of(service)) for service in SCHEMAS]
+    digests += [str(copies_of(package)) for package in SERVICES.values()]
     return f"migrated-{hashlib.sha256(''.join(digests).encode()).hexdigest()[:16]}"
 
 

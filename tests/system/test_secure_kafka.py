@@ -114,7 +114,10 @@ async def line(topics: SecureKafka, dsn: str, tmp_path: Path) -> AsyncIterator[t
         }
         run = NamedStagesRun(settings, tmp_path)
         services = {
-            name: ServiceProcess(name, settings | topics.environment(f"andon-{name}"), tmp_path) for name in RIGHTS
+            name: ServiceProcess(name, settings | topics.environment(f"andon-{name}"), tmp_path)
+            for name in RIGHTS
+            # Sends webhooks of its own.
+            if name != "canary"
         }
         run.intake, run.detector, run.tickets = (services[name] for name in ("intake", "detector", "tickets"))
         for service in services.values():

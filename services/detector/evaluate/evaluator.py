@@ -94,9 +94,13 @@ class Evaluator:
             return None
         if self._clock is ClockKind.WALL and reached is not None and reached > micros(now) + CLOCK_SLACK:
             return None
+        return await self.advance(connection, reached, watermark, now)
+
+    async def advance(self, connection: Connection, reached: int | None, watermark: int, now: datetime) -> PassResult:
+        """Evaluate from `reached` up to the watermark, where that is further. The caller holds the lock."""
         span = _Span(reached, max(watermark, reached or watermark), now)
         first = await self._take_changes(connection, reached)
-        return await self._advance(connection, await self._affected(connection, first, span.until), span)
+        return await self._fold_and_publish(connection, await self._affected(connection, first, span.until), span)
 
     async def evaluate_refold(
         self, connection: Connection, changes: Mapping[str, PackedDeltas], now: datetime
@@ -117,7 +121,7 @@ class Evaluator:
         exact = {name: PackedDeltas.combine([d, *late.get(name, ())], BEGINNING) for name, d in changes.items()}
         await self._merge(connection, {name: deltas for name, deltas in exact.items() if deltas}, first)
         span = _Span(reached, reached, now, since=reached - self._lateness)
-        return await self._advance(connection, await self._affected(connection, first, reached), span)
+        return await self._fold_and_publish(connection, await self._affected(connection, first, reached), span)
 
     async def reevaluate(self, connection: Connection, since: int, until: int, now: datetime) -> PassResult:
         """Evaluate all history after the buckets were rebuilt. Intervals that cleared by `since` stay as they are."""
@@ -129,7 +133,7 @@ class Evaluator:
         await self._publisher.publish_unruled(connection, unruled, now)
         return await self._publish(connection, findings, span)
 
-    async def _advance(self, connection: Connection, series: dict[str, int], span: _Span) -> PassResult:
+    async def _fold_and_publish(self, connection: Connection, series: dict[str, int], span: _Span) -> PassResult:
         findings = await self._fold(connection, series, span.until) if series else []
         return await self._publish(connection, findings, span)
 

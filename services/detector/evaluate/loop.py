@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from services.detector.store.stages import StageMapCache
 from shared.contracts.topics import EVENTS
 from shared.kafka.log_ends import LogEndsClient
 from shared.postgres.clock import DatabaseClock
-from shared.postgres.pool import TRANSIENT, Pool
+from shared.postgres.pool import TRANSIENT, Connection, Pool
 from shared.runtime.clock import Clock, ClockKind
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
@@ -34,6 +34,8 @@ CATCHING_UP_SECONDS = 10.0
 BACKLOG_SECONDS = 0.1
 # While another replica evaluates: a watermark that stands still for longer shows that it is stuck.
 KEEPS_UP_SECONDS = 60.0
+# Evaluates something else in the transaction of a pass; whether it published something.
+AlsoEvaluate = Callable[[Connection, datetime], Awaitable[bool]]
 
 
 class WatermarkLoop:
@@ -95,22 +97,30 @@ class WatermarkLoop:
 
 
 class PassOutcome(NamedTuple):
-    """One pass. `result`: None if it did not evaluate. `reached`: the instant evaluated up to, in microseconds."""
+    """One pass. `result`: None if it did not evaluate. `reached`: the instant evaluated up to, in microseconds.
+
+    `is_canary_told`: whether it published something of the canary.
+    """
 
     result: PassResult | None
     reached: int | None
     is_held: bool
     at: datetime
+    is_canary_told: bool = False
 
 
 @dataclass(frozen=True)
 class EvaluationPass:
-    """What one pass does, in one transaction: evaluate up to the watermark, then refresh the names of stages."""
+    """What one pass does, in one transaction: evaluate up to the watermark, then refresh the names of stages.
+
+    `canary` evaluates what is its own after that.
+    """
 
     pool: Pool
     evaluator: Evaluator
     stage_maps: StageMapCache
     clock: Clock
+    canary: AlsoEvaluate | None = None
 
     async def run(self) -> PassOutcome:
         """Raises OtherPolicyError, with nothing of the pass done, where another policy is in force."""
@@ -119,7 +129,8 @@ class EvaluationPass:
             result = await self.evaluator.evaluate(connection, now)
             await self.stage_maps.refresh(connection)
             reached, is_held = await evaluation.state(connection)
-        return PassOutcome(result, reached, is_held, now)
+            is_told = self.canary is not None and await self.canary(connection, now)
+        return PassOutcome(result, reached, is_held, now, is_told)
 
 
 @dataclass(frozen=True)
@@ -183,6 +194,8 @@ class EvaluationLoop:
             self._beat()
         if outcome.result is not None:
             self._report(outcome.result)
+        if outcome.is_canary_told:
+            self._published()
 
     def _beat(self) -> None:
         self._progress.beat(PART)

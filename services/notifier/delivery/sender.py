@@ -12,6 +12,7 @@ from services.notifier.delivery.answer_log import AnswerLog
 from services.notifier.delivery.queue import MailQueue, QueueStatus
 from services.notifier.delivery.retry_delays import MAX_OUTAGE_SECONDS, backoff, resend_pause
 from services.notifier.delivery.smtp import MAX_ANSWER, SmtpServer, Undelivered, describe
+from services.notifier.delivery.trial_mails import STALE, TrialMails
 from services.notifier.domain.links import Links
 from services.notifier.domain.mail import Mail
 from services.notifier.domain.readers import MailReaders
@@ -30,6 +31,7 @@ CLAIM_LIMIT = 20
 # How often to look for mails that another replica wrote or left. Our own handler wakes the sender.
 POLL_SECONDS = 5.0
 NO_OWNER = "no owner in the policy"
+OUT_OF_DATE = "it waited too long to show anything"
 # How long a connection may take: greeting, EHLO, TLS, sign-in.
 CONNECT_SECONDS = 120
 # The longest pause between attempts to mark a mail. Other replicas wait longer before they take over its claim.
@@ -51,8 +53,9 @@ class Sender:
         metrics: NotifierMetrics,
         progress: Progress,
         clock: Clock,
+        trial: TrialMails,
     ) -> None:
-        self._queue, self._server, self._composer = queue, server, composer
+        self._queue, self._server, self._composer, self._trial = queue, server, composer, trial
         self._readers, self._links = readers, links
         self._metrics, self._progress, self._clock = metrics, progress, clock
         self._answers = AnswerLog()
@@ -72,6 +75,7 @@ class Sender:
 
     async def measure(self) -> None:
         """Refresh the gauges, also while a mail takes long to send."""
+        self._metrics.server_failures.set(self._failed_in_a_row)
         try:
             status = await self._queue.status(self._clock.now())
         except TRANSIENT as error:
@@ -133,6 +137,9 @@ class Sender:
         if not mail.to_mail:
             return await self._no_owner(mail)
         now = self._clock.now()
+        if mail.is_trial and now - mail.wanted_at > STALE:
+            await self._end(mail, NoticeResult.DROPPED, OUT_OF_DATE, NoticeResult.DROPPED.value)
+            return True
         if (until := self._after_quiet(mail, now)) > now:
             await self._queue.postpone(mail, until)
             return True
@@ -161,15 +168,21 @@ class Sender:
             return None
 
     async def _hand_over(self, mail: Mail, content: bytes, deadline: float) -> bool:
+        is_asked_only = mail.is_trial and not self._trial.is_due()
         try:
             with self._metrics.seconds.time():
-                await self._server.send(content, mail.to_mail, deadline, self._links.return_path(mail.id))
+                await self._server.send(
+                    content, mail.to_mail, deadline, self._links.return_path(mail.id), is_asked_only
+                )
         except Undelivered as fault:
             answered = mail if fault.possibly_delivered else replace(mail, unanswered=mail.unanswered - 1)
             return await self._failed(answered, fault)
         self._failed_in_a_row = 0
         await self._end(mail, NoticeResult.SENT, None, NoticeResult.SENT.value)
-        self._time_sent(mail)
+        if not mail.is_trial:
+            self._time_sent(mail)
+        elif not is_asked_only:
+            self._trial.handed_over()
         return True
 
     def _time_sent(self, mail: Mail) -> None:
@@ -227,5 +240,5 @@ class Sender:
             self._count(mail, counted)
 
     def _count(self, mail: Mail, result: str) -> None:
-        for reason in mail.reasons:
+        for reason in () if mail.is_trial else mail.reasons:
             self._metrics.mails.labels(reason.value, result).inc()

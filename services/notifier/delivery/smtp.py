@@ -142,10 +142,18 @@ class SmtpServer:
             password=settings.smtp_password.get_secret_value() if settings.smtp_username else None,
         )
 
-    async def send(self, content: bytes, recipient: str, deadline: float, return_path: str | None = None) -> None:
+    async def send(
+        self,
+        content: bytes,
+        recipient: str,
+        deadline: float,
+        return_path: str | None = None,
+        is_asked_only: bool = False,
+    ) -> None:
         """Hand over a mail before `deadline` on the event loop's clock. Raises Undelivered; needs `connect` first.
 
-        `return_path`: where it is returned to; None: to the sender.
+        `return_path`: where it is returned to; None: to the sender. `is_asked_only`: only ask whether the server takes
+        such a mail for the recipient.
         """
         step = Step.CONNECT
         try:
@@ -155,10 +163,13 @@ class SmtpServer:
                 client = await self._begin(client, content, return_path or self._settings.smtp_sender)
                 step = Step.RECIPIENT
                 await client.rcpt(recipient)
-                step = Step.DATA
-                await _begin_data(client)
-                step = Step.CONTENT
-                await self._hand_over(client, content)
+                if is_asked_only:
+                    await client.rset()
+                else:
+                    step = Step.DATA
+                    await _begin_data(client)
+                    step = Step.CONTENT
+                    await self._hand_over(client, content)
         except Undelivered:
             raise
         except Exception as error:

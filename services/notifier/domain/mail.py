@@ -8,6 +8,7 @@ from typing import Literal
 
 from services.notifier.domain.report import ReportData
 from services.notifier.domain.safe_text import one_line
+from shared.contracts.canary import CANARY
 from shared.contracts.envelope import Message, Moment, content_id
 from shared.contracts.notices import NoticeReason
 from shared.contracts.now import RuleNow
@@ -91,6 +92,11 @@ class Mail:
     def reasons(self) -> list[NoticeReason]:
         """Why it is sent."""
         return [NoticeReason.WEEKLY_REPORT] if self.report else [notice.reason for notice in self.notices]
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether it is the canary's: nobody waits for it."""
+        return bool(self.notices) and all(notice.facts.pipeline == CANARY for notice in self.notices)
 
 
 def notice_name(facts: TicketData, address: str, occasion: str | None = None) -> str:

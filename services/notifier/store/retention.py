@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.notifier.domain.reasons import ABOUT_PROBLEM
+from shared.contracts.canary import CANARY
 from shared.postgres.pool import Pool
 
 # Decisions about a ticket depend on some of its notices, however old: the newest, the one that covers its latest change
@@ -68,12 +69,25 @@ DELETE FROM hook_delivery WHERE id IN (
     SELECT id FROM hook_delivery WHERE coalesce(ended_at, wanted_at) < $1 LIMIT $2
 )
 """
+# What the canary leaves, an hour after it ended: of each run a thread with one notice and its mail.
+_DELETE_TRIALS = """
+WITH old AS (
+    SELECT notice.id, notice.mail, notice.thread FROM notice
+        JOIN thread ON thread.id = notice.thread JOIN mail ON mail.id = notice.mail
+    WHERE split_part(thread.key, '/', 2) = $1 AND mail.ended_at < clock_timestamp() - interval '1 hour' LIMIT $2
+), notices AS (DELETE FROM notice USING old WHERE notice.id = old.id),
+    threads AS (DELETE FROM thread USING old WHERE thread.id = old.thread)
+DELETE FROM mail USING old WHERE mail.id = old.mail
+"""
 
 
 async def prune(pool: Pool, before: datetime, limit: int) -> int:
     """Prune mails that ended before a time, at most `limit` rows by each statement; how many rows."""
     kept = [reason.value for reason in ABOUT_PROBLEM]
-    tags = [await pool.execute(_DELETE_NOTICES, before, limit, kept)]
+    tags = [
+        await pool.execute(_DELETE_NOTICES, before, limit, kept),
+        await pool.execute(_DELETE_TRIALS, CANARY, limit),
+    ]
     statements = (
         _DELETE_FACTS,
         _DELETE_REPORTS,

@@ -14,7 +14,10 @@ _NAME = re.compile(r"\bandon_[a-z_]+")
 MINUTES = 90
 SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "gaugehistogram": ("_bucket", "_gsum", "_gcount")}
 # These compare replicas: tests/integration/deploy/rule_cases.py has their cases.
-OF_ONE_REPLICA = {"alert ReplicaCutOff", "alert ReplicaStuck", "alert DependencyDown", "alert ServiceStuck"}
+OF_ONE_REPLICA = {
+    *(f"alert {name} ticket" for name in ("ReplicaCutOff", "ReplicaStuck", "DependencyDown", "ServiceStuck")),
+    "record andon:slo:minute:bool {'slo': 'webhooks', 'counts': 'blocked'}",
+}
 # Labels that expressions select by; one series for each value.
 LABELS = {
     "andon_tickets": ['kind="aging",state="open"', 'kind="wip",state="acknowledged"'],
