@@ -1,7 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := services shared tests setup.py
+SOURCES := services shared deploy tests setup.py
 # A wheel of the sources with compiled modules. An edit makes it anew: the checkout itself is never compiled.
 COMPILED := $(VENV)/compiled
 # Imports Andon from there, and only tests from the checkout.
@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo unit test pictures coverage compile test-compiled test-containers canary check format docs contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean
+.PHONY: help demo clean-demo unit test proofs pictures coverage compile test-compiled test-containers check format docs contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean panels dashboards alerts canary
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -60,8 +60,13 @@ $(VENV)/.peers: requirements/peers.txt
 unit: $(VENV)/.dev ## run the unit tests: no servers, a tenth of the examples, nothing slow
 	$(BIN)/python -m pytest -q -n logical --dist worksteal -m "not slow" --hypothesis-profile=unit --ignore=tests/unit/house tests/unit
 
-test: $(VENV)/.dev ## run every test, with four tenths of the examples, on one real Kafka and one real Postgres
+test: $(VENV)/.dev ## run every test, with a quarter of the examples, on one real Kafka and one real Postgres
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+proofs: $(VENV)/.dev ## run the proofs on whole logs, of which `make test` takes the beginning
+	ANDON_TEST_WHOLE=1 $(BIN)/python -m pytest -n logical tests/system/test_real_log.py tests/integration/importer tests/integration/detector/test_learned.py
+panels: $(VENV)/.dev ## take away Kafka, Postgres and services, and see which panels turn red: takes minutes
+	ANDON_TEST_PANELS=1 $(BIN)/python -m pytest -q -n 0 tests/integration/deploy/test_panels_in_trouble.py
 
 pictures: $(VENV)/.dev ## play the four stories in Chromium, and write the pictures of docs/user
 	$(BIN)/python -m tests.browser.pictures
@@ -114,6 +119,9 @@ chaos: $(VENV)/.dev ## kill everything again and again, and compare with a clean
 soak: $(VENV)/.dev ## HubSpot's retries against a broker that comes and goes, for SOAK_MINUTES (60)
 	$(BIN)/python -m tests.chaos.retries --minutes $(or $(SOAK_MINUTES),60)
 
+alerts: $(VENV)/.dev ## break what alerts are for, one after the other, with rules 15 times as fast; FAULTS="kafka-stopped ..." for some
+	$(BIN)/python -m tests.alerts.run $(FAULTS)
+
 fuzz: $(VENV)/.dev ## try every property on all examples, then fuzz every source for FUZZ_SECONDS (60); new code goes to tests/fuzz/corpus
 	$(BIN)/python -m pytest -q -n logical --dist loadgroup --hypothesis-profile=full tests/unit tests/integration/detector tests/integration/intake
 	$(BIN)/python -m tests.fuzz.run --seconds $(or $(FUZZ_SECONDS),60)
@@ -124,6 +132,9 @@ format: $(VENV)/.dev ## bring the code into its format
 
 docs: $(VENV)/.dev ## write the pages that are made of the code
 	$(BIN)/python -m services.cli.reference docs
+
+dashboards: $(VENV)/.dev ## write the dashboards of Grafana
+	$(BIN)/python -m deploy.dashboards deploy/grafana/dashboards
 
 contracts: $(VENV)/.dev $(VENV)/contract-tools/oasdiff ## compare messages, topics and API with the last release
 	$(BIN)/python -m pytest -q tests/unit/contracts

@@ -121,14 +121,14 @@ def page() -> Iterator[str]:
 
 _INTRODUCTION = """# Metrics
 
-Three dashboards are in `deploy/grafana/dashboards`: *flow of deals*, *tickets*, *service health*. Alerts and what to
-do: [alerts.md](alerts.md). No label holds a deal, a person or a ticket.
+Five [dashboards](dashboards.md) show them. Alerts and what to do: [alerts.md](alerts.md). No label holds a deal, a
+person or a ticket.
 
 *The system's*: every replica reads the same value from the database or Kafka; aggregate by `max`, as a sum would count
 it once for each replica. *A replica's*: aggregate as the table says. Panels and alerts do so.
 
 A gauge that is read from Postgres or Kafka has no sample while it cannot be measured: it disappears within about a
-minute after the server is lost ([DependencyDown](alerts.md#dependencydown) fires), and
+minute after the server is lost ([DependencyDown](runbooks/DependencyDown.md) fires), and
 `andon_measured_timestamp_seconds` says since when. `/metrics` is generated at most once a second, in a thread, and
 served from memory in between; where that takes longer than 30 ms, the answer is the one before. Each service has the
 metrics of its process (`process_*`, `python_gc_*`), too.
@@ -139,7 +139,7 @@ deals of all others are added up in `andon_flow_deals{pipeline="other",stage="ot
 `andon_ticket_waiting_seconds` has buckets whose counts also fall, with `_gcount` and `_gsum`: no rates of it.
 
 Exporters of the server, of Kafka and of Postgres are not part of Andon. List those you run in
-`deploy/prometheus/targets/*.yml`, as `- {targets: ["node-exporter:9100"]}`: [DiskFull](alerts.md#diskfull) needs the
+`deploy/prometheus/targets/*.yml`, as `- {targets: ["node-exporter:9100"]}`: [DiskFull](runbooks/DiskFull.md) needs the
 node exporter.
 
 `andon_stage_info` gives panels the names of stages:

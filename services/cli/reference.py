@@ -17,6 +17,7 @@ from services.cli import contract_documents, metrics_reference
 from services.cli.service_settings import SERVICE_SETTINGS
 from shared.connectors.apis import crms
 from shared.connectors.registry import kinds
+from shared.contracts.rights import RIGHTS
 from shared.contracts.topics import ALL_TOPICS
 from shared.runtime.settings import PREFIX, ServiceSettings
 
@@ -38,7 +39,9 @@ def _settings() -> Iterator[str]:
     yield "their own.\n"
     yield from _table("All services", ServiceSettings, set())
     for service, model in SERVICE_SETTINGS.items():
-        yield from _table(service, model, set(ServiceSettings.model_fields) - {"port"})
+        # Each service has a port of its own; a command has none.
+        shared = set(ServiceSettings.model_fields) - ({"port"} if service in RIGHTS else set())
+        yield from _table(service, model, shared)
     yield "## The sources file\n"
     yield "`sources:` has one entry per connection: its name, its `kind`, and the fields of that kind.\n"
     for kind, source in sorted(kinds().items()):

@@ -14,7 +14,7 @@ EVENT_SOURCE = "andon/detector"
 class DetectorSettings(ServiceSettings):
     """Settings of the detector."""
 
-    port: int = Field(8082, ge=0, le=65535, description="port of health and metrics")
+    port: int = Field(8082, ge=0, le=65535, description="port of health, metrics and previews")
     clock: ClockKind = Field(
         ClockKind.WALL, description="wall: live; log: replays, in which the records' own times stand for now"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from services.enricher import store
-from services.enricher.connections import Connection, connect, known_sources
+from services.enricher.connections import connect, known_sources
 from services.enricher.context import Context
 from services.enricher.fetcher import Fetcher
 from services.enricher.handler import DealHandler
@@ -53,6 +53,7 @@ class Enricher:
         self, settings: EnricherSettings, sources: dict[str, Source], pool: Pool, registry: CollectorRegistry
     ) -> None:
         self._settings, self._clock = settings, SystemClock()
+        self._interval = timedelta(seconds=settings.enricher_reconcile_seconds)
         self.progress, self.dependencies = Progress(), dependencies_of("enricher", settings, registry)
         metrics = EnricherMetrics(registry, sources)
         self._connections = connect(settings, sources, metrics)
@@ -96,7 +97,7 @@ class Enricher:
             self._stage_names[source].seen(stages)
 
     def loops(self) -> Sequence[Loop]:
-        interval = timedelta(seconds=self._settings.enricher_reconcile_seconds)
+        interval = self._interval
         overlap = timedelta(seconds=self._settings.enricher_overlap_seconds)
         keep = timedelta(days=self._settings.enricher_keep_days)
         reconcilers = [Reconciler(self._context, crm, interval, overlap) for crm in self._crms if interval]
@@ -124,19 +125,22 @@ class Enricher:
             await crm.client.close()
 
     async def _measure_forever(self) -> None:
-        await every(MEASURE_SECONDS, partial(_measure, self._context, self._connections))
+        reconciled = {crm.source.name for crm in self._crms if self._interval}
+        await every(MEASURE_SECONDS, partial(_measure, self._context, self._connections, reconciled))
 
 
-async def _measure(context: Context, connections: dict[str, Connection]) -> None:
+async def _measure(context: Context, sources: Collection[str], reconciled_sources: Collection[str]) -> None:
+    """Of a source without an API, nothing is ever reconciled: it has no such time."""
     try:
         counts, reconciled = await store.counts(context.pool), await store.reconciled_until(context.pool)
     except TRANSIENT as error:
         _log.warning("metrics refresh failed: database unavailable", error=repr(error))
         return
-    for source in connections:
+    for source in sources:
         found = counts.get(source, store.GapCounts(0, 0))
         context.metrics.thin.set(found.gaps, source)
         context.metrics.wanted.set(found.wanted, source)
+    for source in reconciled_sources:
         context.metrics.reconciled.set(reconciled[source].timestamp() if source in reconciled else 0, source)
 
 

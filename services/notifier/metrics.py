@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shared.contracts.notices import NoticeReason
 from shared.runtime.measured import MeasuredGauge
@@ -53,6 +53,12 @@ class NotifierMetrics:
         self.oldest = MeasuredGauge(
             "andon_notifier_oldest_waiting_seconds",
             "how late the oldest mail is, apart from those that a server may have. Of the system: aggregate by max.",
+            registry=registry,
+        )
+        self.server_failures = Gauge(
+            "andon_notifier_server_failures",
+            "attempts in a row in which the mail server took nothing, apart from refusals of one mail or recipient; "
+            "0: it works. Of a replica: aggregate by max.",
             registry=registry,
         )
 

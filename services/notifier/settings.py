@@ -18,7 +18,9 @@ from shared.runtime.read_links import ReadLinkSettings
 
 
 class NotifierSettings(ReadLinkSettings):
-    port: int = Field(8084, ge=0, le=65535, description="port of health and metrics")
+    port: int = Field(
+        8084, ge=0, le=65535, description="port of health, metrics and the pages on which readers choose their mails"
+    )
     smtp_host: str = Field("127.0.0.1", description="host of the mail server")
     smtp_port: int = Field(1025, ge=1, le=65535, description="port of the mail server")
     smtp_security: Literal["none", "starttls", "tls"] = Field(

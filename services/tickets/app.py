@@ -120,7 +120,7 @@ class Tickets:
         self.preview = PreviewClient(settings.detector_url)
         self.renewals = BaselineRenewals(pool, self.policy)
         self._inbox_age = inbox_age(settings, self.policy)
-        self._metrics = TicketMetrics(registry)
+        self._metrics = TicketMetrics(registry, settings.tickets_url)
         self.relay = Relay(
             pool, Publisher(KafkaAccess.of(settings)), OutboxMetrics(registry), self.progress, RELAY_BATCH
         )

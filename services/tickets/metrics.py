@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shared import wording
 from shared.contracts.tickets import TicketChange, TicketState
@@ -16,9 +16,9 @@ ANSWER_SECONDS = (60, 300, 900, 1800, _HOUR, 4 * _HOUR, 8 * _HOUR, *(days * _DAY
 
 
 class TicketMetrics:
-    """How many tickets there are, and what changes."""
+    """How many tickets there are, and what changes. `pages_url`: where readers reach the pages; empty: not shown."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, pages_url: str = "") -> None:
         self.tickets = MeasuredGauge(
             "andon_tickets",
             "tickets by kind and state. Of the system: aggregate by max.",
@@ -39,6 +39,7 @@ class TicketMetrics:
             registry=registry,
         )
         self._count_changes(registry)
+        _show_pages(registry, pages_url)
         self.cord_answer_seconds = _answer_seconds(registry)
 
     def _count_changes(self, registry: CollectorRegistry) -> None:
@@ -75,6 +76,17 @@ class TicketMetrics:
         """Show how many seconds open tickets have been in their state. `found`: by state."""
         states = [state.value for state in TicketState if state is not TicketState.CLOSED]
         self.waiting.replace({(state,): found.get(state, ()) for state in states})
+
+
+def _show_pages(registry: CollectorRegistry, url: str) -> None:
+    pages = Gauge(
+        "andon_pages_info",
+        "1; the address of the pages, for links of dashboards. Of the system: aggregate by max.",
+        ["url"],
+        registry=registry,
+    )
+    if url:
+        pages.labels(url).set(1)
 
 
 def _answer_seconds(registry: CollectorRegistry) -> Histogram:

@@ -57,9 +57,7 @@ async def measure(
             kafka, await new_dsn(), await new_prefix(), folder, chosen.pipelines, events("many-pipelines"), show
         )
     if "scale" in chosen.parts:
-        figures += await scale.measure(
-            kafka, new_dsn, await new_prefix(scale.PARTITIONS), folder, events("scale"), show
-        )
+        figures += await scale.measure(kafka, new_dsn, new_prefix, folder, events("scale"), show)
     if "sustained" in chosen.parts:
         figures += await sustained.measure(
             kafka, await new_dsn(), await new_prefix(), folder, chosen.per_second, chosen.seconds, show

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal, NamedTuple
 
 from PIL import Image
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
@@ -36,6 +36,8 @@ class Picture(NamedTuple):
 
 
 PICTURES = (
+    Picture("list", "improved-list"),
+    Picture("opened", "improved-opened"),
     Picture("plan", "improved-plan"),
     Picture("sealed", "improved-sealed"),
     Picture("ticket", "improved-started"),
@@ -56,6 +58,9 @@ async def take(page: Page, point: str) -> None:
             await page.set_viewport_size({"width": picture.width, "height": 800})
             await page.emulate_media(color_scheme=picture.scheme)
             await page.evaluate("document.activeElement?.blur(); scrollTo(0, 0)")
+            # Charts that are out of sight are fetched for paper only.
+            await page.evaluate("dispatchEvent(new Event('beforeprint'))")
+            await expect(page.locator(".chart:not(:has(svg))")).to_have_count(0)
             save(await page.screenshot(full_page=True), picture)
     await page.set_viewport_size({"width": DESK, "height": 800})
     await page.emulate_media(color_scheme="light")

@@ -1,11 +1,11 @@
-"""How many examples a property is tried on: all in `make fuzz`, four tenths in `make test`, a tenth in `make unit`."""
+"""How many examples a property is tried on: all in `make fuzz`, a quarter in `make test`, a tenth in `make unit`."""
 
 from __future__ import annotations
 
 from hypothesis import settings
 
 # The examples of a property that names no number, by profile. No deadline: a loaded machine is no fault of the code.
-FULL, TEST, UNIT = 100, 40, 10
+FULL, TEST, UNIT = 100, 25, 10
 
 
 def register() -> None:

@@ -10,8 +10,15 @@ from pathlib import Path
 
 import pytest
 
-VARIABLE = "ANDON_TEST_DATA"
+VARIABLE, WHOLE = "ANDON_TEST_DATA", "ANDON_TEST_WHOLE"
+# The proofs on long logs take many minutes, so `make test` uses the beginning of each log, and `make proofs` all of it.
+IS_WHOLE = os.environ.get(WHOLE) == "1"
 ROOT = Path(os.environ.get(VARIABLE) or Path(__file__).parents[3] / "shared").resolve()
+
+
+def only_whole() -> pytest.MarkDecorator:
+    """Leaves a test to `make proofs`."""
+    return pytest.mark.skipif(not IS_WHOLE, reason="takes minutes: make proofs")
 
 
 def data(*parts: str) -> Path:

@@ -26,7 +26,9 @@ HIDDEN = "***"
 MIN = 4
 _NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|KEY|CREDENTIAL|COOKIE", re.IGNORECASE)
 _IN_URL = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
-_IN_QUERY = re.compile(r"[?&]password=([^&#\s]+)")
+_IN_QUERY = re.compile(r"[?&](?:ssl)?password=([^&#\s]+)")
+# A secret setting, as it may hold a password; the rest of it says where Postgres is.
+_POSTGRES = re.compile(r"postgres(?:ql)?://")
 _NAMED = re.compile(
     r"((?:password|passwd|secret|token|authorization|api[-_]?key|cookie|signature)[\"']?\s*[=:]\s*[\"']?"
     r"(?:basic |bearer )?)[^\s\"',;&}\]]+",
@@ -65,7 +67,12 @@ def masked_settings(mask: Mask, environment: Mapping[str, str] | None = None) ->
     """Every variable of Andon, the secret ones hidden."""
     variables = dict(os.environ if environment is None else environment)
     ours = sorted((name, value) for name, value in variables.items() if name.startswith(PREFIX))
-    return {name: HIDDEN if _is_secret(name) else mask.log(value) for name, value in ours}
+    return {name: HIDDEN if _is_hidden(name, value) else mask.log(value) for name, value in ours}
+
+
+def _is_hidden(variable: str, value: str) -> bool:
+    """Whether nothing of the value is shown."""
+    return _is_secret(variable) and not _POSTGRES.match(value)
 
 
 def _secret_fields() -> set[str]:
@@ -90,8 +97,9 @@ def _of_variables(variables: Mapping[str, str]) -> Iterator[str]:
         if name.startswith(PREFIX) or _NAME.search(name):
             of_file = name.endswith("_FILE") and _is_secret(name.removesuffix("_FILE"))
             text = _read(Path(value)).strip() if of_file else value
-            if of_file or _is_secret(name):
-                yield from (text, *text.split(","), *_IN_QUERY.findall(text))
+            if _is_hidden(name.removesuffix("_FILE") if of_file else name, text):
+                yield from (text, *text.split(","))
+            yield from _IN_QUERY.findall(text)
             yield from (password for _, password in _IN_URL.findall(text))
 
 

@@ -343,6 +343,18 @@ CREATE TABLE evaluation_state (
 );
 INSERT INTO evaluation_state DEFAULT VALUES;
 
+-- What the policy calls its open stages, in their order, and its time zone: the one that was last in force. For SQL
+-- readers only; the service itself has the policy.
+CREATE TABLE policy_stage (
+    pipeline      text NOT NULL,
+    stage         text NOT NULL,
+    pipeline_name text NOT NULL,
+    stage_name    text NOT NULL,
+    position      int  NOT NULL,
+    zone          text NOT NULL,
+    PRIMARY KEY (pipeline, stage)
+);
+
 -- For SQL readers (Grafana, analysts): these views keep their columns when the tables change. None holds an owner
 -- of a deal. The role andon_report may read this schema and nothing else (shared/postgres/report.py).
 CREATE SCHEMA IF NOT EXISTS report;
@@ -353,3 +365,9 @@ CREATE VIEW report.problem AS
 CREATE VIEW report.stage_now AS
     SELECT pipeline, stage, count(*) AS deals, min(entered) AS oldest_entered FROM visit WHERE left_at IS NULL
     GROUP BY pipeline, stage;
+CREATE VIEW report.stage AS
+    SELECT pipeline, stage, pipeline_name, stage_name, position, zone FROM policy_stage;
+CREATE VIEW report.visit AS
+    SELECT pipeline, stage, entered AS entered_at, left_at, known AS is_entry_known FROM visit;
+CREATE VIEW report.closing AS
+    SELECT pipeline, won, to_timestamp(created / 1e6) AS created_at, to_timestamp(time / 1e6) AS closed_at FROM closing;

@@ -15,6 +15,7 @@ from services.detector.publish.receipts import ReceiptPublisher
 from services.detector.publish.stages import StageStatusPublisher
 from services.detector.publish.weeks import WeekPublisher
 from services.detector.settings import DetectorSettings
+from services.detector.store import stage_names
 from shared.flow.ruleset import Ruleset
 from shared.postgres.backlog import run_backlog
 from shared.postgres.pool import TRANSIENT, Pool
@@ -138,6 +139,7 @@ class PresentLoop:
         self._published, self._clock_kind = published, settings.clock
         self._stages = StageStatusPublisher(ruleset.policy, settings.topic_prefix)
         self._woken = asyncio.Event()
+        self._are_named = False
         describe_stages(ruleset, metrics)
 
     def wake(self) -> None:
@@ -148,6 +150,7 @@ class PresentLoop:
         """Run until cancelled. Waits while the database is unavailable."""
         while True:
             try:
+                await self._name()
                 now = self._clock.now()
                 await refresh_gauges(self._pool, self._ruleset, self._metrics, self._clock_kind, now)
                 async with self._pool.acquire() as connection, connection.transaction():
@@ -158,3 +161,11 @@ class PresentLoop:
                 _log.warning("metrics refresh failed: database unavailable", error=repr(error))
             await wait_within(self._woken, PRESENT_SECONDS)
             self._woken.clear()
+
+    async def _name(self) -> None:
+        """Once: the policy stays the same while this loop runs."""
+        if self._are_named:
+            return
+        async with self._pool.acquire() as connection, connection.transaction():
+            await stage_names.save(connection, self._ruleset.policy)
+        self._are_named = True

@@ -75,6 +75,7 @@ class Sender:
 
     async def measure(self) -> None:
         """Refresh the gauges, also while a mail takes long to send."""
+        self._metrics.server_failures.set(self._failed_in_a_row)
         try:
             status = await self._queue.status(self._clock.now())
         except TRANSIENT as error:

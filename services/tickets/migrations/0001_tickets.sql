@@ -438,7 +438,7 @@ CREATE VIEW report.ticket AS
     SELECT id, key, kind, pipeline, state, outcome, opened_at, changed_at, closed_at, snoozed_until, cycle, change_date
     FROM ticket;
 CREATE VIEW report.change AS
-    SELECT ticket, seq, change, at, actor FROM change;
+    SELECT ticket, seq, change, at, actor, from_state, to_state FROM change;
 CREATE VIEW report.notice AS
     SELECT ticket, reason, result, at FROM notice;
 CREATE VIEW report.sealed_plan AS

@@ -60,8 +60,9 @@ class DynamicsWebhook(JsonSource):
     kind: ClassVar[str] = "dynamics"
     setup_steps: ClassVar[str] = (
         "Plug-in Registration Tool > Register > New Web Hook, authentication WebhookKey with the secret; "
-        "asynchronous steps on opportunity for Create, Update, Delete, Win, Lose, with a post-image on "
-        "Create and Update."
+        "asynchronous steps on opportunity for Create, Update, Delete, Win, Lose and, where it exists, Restore; on "
+        "Create and Update with a post-image named post of stepname, statecode, name, estimatedvalue, "
+        "estimatedclosedate."
     )
     settings_type = DynamicsSettings
     settings: DynamicsSettings

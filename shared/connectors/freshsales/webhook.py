@@ -64,8 +64,8 @@ class FreshsalesSettings(SourceSettings):
 class FreshsalesWebhook(JsonSource):
     kind: ClassVar[str] = "freshsales"
     setup_steps: ClassVar[str] = (
-        "Admin settings > Workflows > New on Deals: Trigger webhook, POST, this URL, header X-Andon-Key "
-        "with the secret, JSON with the template of docs/sources/freshsales.md."
+        "Admin settings > Workflows > New on Deals, created or updated: Trigger webhook, POST, this URL, header "
+        "X-Andon-Key with the secret, JSON with the template of docs/sources/freshsales.md."
     )
     settings_type = FreshsalesSettings
 

@@ -66,7 +66,7 @@ class MondayWebhook(JsonSource):
     key_in_url: ClassVar[bool] = True
     setup_steps: ClassVar[str] = (
         "On the board of deals: Integrate > Webhooks, when an item is created, when a column changes, when the name "
-        "changes, when an item is deleted, when an item is archived, with this URL."
+        "changes, when an item is deleted, when an item is archived, when an item is restored, with this URL."
     )
     settings_type = MondaySettings
     settings: MondaySettings

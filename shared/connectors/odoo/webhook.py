@@ -46,7 +46,8 @@ class OdooWebhook(JsonSource):
     setup_steps: ClassVar[str] = (
         "Developer mode, Settings > Technical > Automation Rules: model Lead/Opportunity, on save, when updating "
         "stage_id, team_id, name, expected_revenue, date_deadline, probability, active, type; Send Webhook "
-        "Notification, with these fields and write_date, create_date, date_last_stage_update, date_conversion."
+        "Notification, with these fields and write_date, create_date, date_last_stage_update, date_conversion. "
+        "A second rule on deletion, with &event=delete at the end of the URL."
     )
     settings_type = OdooSettings
     settings: OdooSettings

@@ -1,4 +1,4 @@
-"""For each alert: a value just below its bound, one above, when it fires, and when it ends."""
+"""For each alert on a cause: a value just below its bound, one above, when it fires, and when it ends."""
 
 from __future__ import annotations
 
@@ -15,27 +15,39 @@ class RuleCase:
 
     A value is as promtool writes it: `5` stands, `0+1` grows by 1 a step, `_` is no sample. A step is `step` minutes.
     `waits`: minutes from the first value above until the alert fires; `stays`: minutes that it goes on after the last
-    one. `labels`: of the alert.
+    one. `labels`: of the alert. `restarted`: the value above of a process that has begun anew; None: another case of
+    the alert shows that it does not flap.
     """
 
     series: Sequence[str]
     below: str
     above: str
     waits: int
-    stays: int = 0
+    stays: int = 5
     after: str | None = None
     part: int = 60
     step: int = 1
     labels: Mapping[str, str] = field(default_factory=dict)
     steady: Mapping[str, str] = field(default_factory=dict)
+    restarted: str | None = ""
 
     def input_series(self) -> list[dict[str, str]]:
         """For `promtool test rules`."""
         part, last = self.part // self.step, self.stays // self.step + 10
         parts = [_values(self.below, part), _values(self.above, part), _values(self.after or self.below, last)]
-        moving = {name: " ".join(parts) for name in self.series}
-        standing = {name: _values(value, 2 * part + last) for name, value in self.steady.items()}
-        return [{"series": name, "values": values} for name, values in (moving | standing).items()]
+        return self._with_steady(" ".join(parts), 2 * part + last)
+
+    def hovering(self) -> list[dict[str, str]]:
+        """Three steps below the bound and three above it, in turn."""
+        part = self.part // self.step
+        below, above = (_values(value, 3) for value in (self.below, self.above))
+        return self._with_steady(" ".join([f"{below} {above}"] * (part // 3)), 2 * part)
+
+    def restarting(self) -> list[dict[str, str]]:
+        """Above the bound; in the middle two scrapes fail, then another process goes on."""
+        part = self.part // self.step
+        before, again = (_values(value, part) for value in (self.above, self.restarted or self.above))
+        return self._with_steady(" ".join([_values(self.below, part), before, *STALE[self.step], again]), 4 * part)
 
     def firing(self) -> list[tuple[int, bool]]:
         """Whether it fires at these minutes."""
@@ -47,6 +59,14 @@ class RuleCase:
             (end + self.stays - self.step, True),
             (end + self.stays + self.step, False),
         ]
+
+    def _with_steady(self, values: str, steps: int) -> list[dict[str, str]]:
+        every = dict.fromkeys(self.series, values) | {n: _values(value, steps) for n, value in self.steady.items()}
+        return [{"series": name, "values": one} for name, one in every.items()]
+
+
+# A failed scrape ends every series of its target. By the length of a step.
+STALE = {1: ["stale", "stale"], 5: ["stale"]}
 
 
 def _values(value: str, minutes: int) -> str:
@@ -60,11 +80,11 @@ def pair(name: str, labels: str = "") -> list[str]:
     return [f'{name}{{instance="{one}"{"," if labels else ""}{labels}}}' for one in ("a", "b")]
 
 
-def _up(service: str, instance: str = "a") -> str:
+def up(service: str, instance: str = "a") -> str:
     return f'up{{job="andon",service="{service}",instance="{instance}"}}'
 
 
-_OTHERS = {_up(service): "1" for service in SERVICES if service != "detector"}
+_OTHERS = {up(service): "1" for service in SERVICES if service != "detector"}
 _DETECTOR = {"service": "detector"}
 _LOOP = 'service="tickets",loop="relay"'
 _READS = 'service="detector",topic="pipeline.events"'
@@ -79,16 +99,14 @@ _CRM = 'source="crm"'
 _REPAIRED = "7000x119 7002x9"
 _MAILS = "andon_notifier_mails_total"
 
-CASES: dict[str, list[RuleCase]] = {
+CAUSE_CASES: dict[str, list[RuleCase]] = {
     "ServiceDown": [
-        RuleCase([_up("detector"), _up("detector", "b")], "1", "0", 2, labels=_DETECTOR, steady=_OTHERS),
+        RuleCase([up("detector"), up("detector", "b")], "1", "0", 2, labels=_DETECTOR, steady=_OTHERS),
         # Nobody runs it: it has no target. Prometheus takes the last value for five minutes.
-        RuleCase([_up("detector")], "1", "_", 7, labels=_DETECTOR, steady=_OTHERS),
+        RuleCase([up("detector")], "1", "_", 7, labels=_DETECTOR, steady=_OTHERS),
     ],
     "ReplicaDown": [
-        RuleCase(
-            [_up("detector")], "1", "0", 2, labels={"instance": "a"}, steady={_up("detector", "b"): "1", **_OTHERS}
-        )
+        RuleCase([up("detector")], "1", "0", 2, labels={"instance": "a"}, steady={up("detector", "b"): "1", **_OTHERS})
     ],
     "ServiceStuck": [RuleCase(pair("andon_loop_ready", _LOOP), "1", "0", 3, labels={"loop": "relay"})],
     "ReplicaStuck": [
@@ -115,21 +133,33 @@ CASES: dict[str, list[RuleCase]] = {
     "IntakeWithoutKafka": [RuleCase(pair("andon_intake_broker_available", 'service="intake"'), "1", "0", 2)],
     "RequestsRefused": [
         # Ten an hour, all refused: heard a minute after the third one, and over with the next genuine one.
-        RuleCase(pair(_REFUSED, _CRM), "6999", "7001", 1, after="7001", steady={f"{_GENUINE}{{{_CRM}}}": _REPAIRED}),
+        RuleCase(
+            pair(_REFUSED, _CRM),
+            "6999",
+            "7001",
+            1,
+            after="7001",
+            steady={f"{_GENUINE}{{{_CRM}}}": _REPAIRED},
+            restarted=None,
+        ),
+        # Or a day after the last one. A process that has begun anew knows of none.
+        RuleCase(
+            pair(_REFUSED, _CRM),
+            "6999",
+            "7001",
+            1,
+            stays=DAY + 4,
+            after="0",
+            steady={f"{_GENUINE}{{{_CRM}}}": "7000"},
+            restarted="0",
+        ),
         # Some genuine, 2 and 4 refused a minute: half of the quarter of an hour, and a minute.
-        RuleCase(pair("andon_intake_refusals_total", _CRM), "0+1", "60+2", 9, stays=8, after="180+1"),
+        RuleCase(pair("andon_intake_refusals_total", _CRM), "0+1", "60+2", 9, stays=13, after="180+1"),
     ],
     "SourceSilent": [
+        # Heard for an hour, then not for a day: in seconds before 1970.
         RuleCase(
-            pair(_HEARD, _CRM),
-            "0+300",
-            "90000",
-            1445,
-            stays=15,
-            after="180000+300",
-            part=1500,
-            step=5,
-            steady={f"{_GENUINE}{{{_CRM}}}": "0"},
+            pair(_HEARD, _CRM), "0+60", "-82800", 1, stays=15, after="7200+60", steady={f"{_GENUINE}{{{_CRM}}}": "0"}
         )
     ],
     "DeadLettersWaiting": [
@@ -153,7 +183,9 @@ CASES: dict[str, list[RuleCase]] = {
         )
     ],
     "Lagging": [RuleCase(pair("andon_consumer_lag_seconds", _READS), "299", "301", 5, stays=5)],
-    "RecordsLost": [RuleCase(pair("andon_consumer_gone_records_total", _READS), "0", "0+1", 1, stays=59)],
+    "BackupLate": [
+        RuleCase(pair("andon_backup_last_success_timestamp_seconds"), "0+60", "-169200", 1, stays=15, after="7200+60")
+    ],
     "JudgementLate": [RuleCase(pair(_DELAY, 'service="detector"'), "299", "301", 5, stays=5)],
     "JudgementAhead": [RuleCase(pair(_DELAY, 'service="detector"'), "-4", "-6", 1)],
     "OutboxStuck": [RuleCase(pair("andon_outbox_oldest_seconds", 'service="tickets"'), "119", "121", 2, stays=5)],
@@ -163,9 +195,9 @@ CASES: dict[str, list[RuleCase]] = {
     ],
     "MailsWaiting": [RuleCase(pair("andon_notifier_oldest_waiting_seconds"), "899", "901", 0, stays=15)],
     "MailsUnanswered": [RuleCase(pair("andon_notifier_unanswered"), "0", "1", 15)],
-    "MailsRefused": [RuleCase(pair(_MAILS, 'reason="opened",result="refused"'), "0", "0+1", 5, stays=DAY - 5, step=5)],
+    "MailsRefused": [RuleCase(pair(_MAILS, 'reason="opened",result="refused"'), "0", "0+1", 5, stays=DAY, step=5)],
     "TicketsWithoutOwner": [
-        RuleCase(pair(_MAILS, 'reason="opened",result="unowned"'), "0", "0+1", 5, stays=DAY - 5, step=5)
+        RuleCase(pair(_MAILS, 'reason="opened",result="unowned"'), "0", "0+1", 5, stays=DAY, step=5)
     ],
     "AddressesOff": [RuleCase(pair("andon_notifier_addresses_off", 'by="bounce"'), "0", "1", 0)],
     "PipelineUnheard": [RuleCase(pair("andon_notifier_unheard_pipelines"), "0", "1", 15)],
@@ -177,25 +209,15 @@ CASES: dict[str, list[RuleCase]] = {
     "HookDisabled": [RuleCase(pair("andon_notifier_hook_disabled", 'hook="erp"'), "0", "1", 0)],
     "ApiRefused": [RuleCase(pair("andon_enricher_suspended", _CRM), "0", "1", 0, labels={"source": "crm"})],
     "ReconciliationLate": [
-        # Never reconciled, and no longer.
         RuleCase(
             pair("andon_enricher_reconciled_timestamp_seconds", _CRM),
             "0+60",
-            "24000",
-            361,
+            "-12600",
+            61,
             stays=15,
-            after="48000+60",
-            part=400,
-        ),
-        RuleCase(
-            pair("andon_enricher_reconciled_timestamp_seconds", _CRM),
-            "0+60",
-            "0",
-            60,
-            stays=15,
-            after="48000+60",
-            part=400,
-        ),
+            after="10800+60",
+            part=90,
+        )
     ],
     "UnknownStages": [
         RuleCase(
@@ -210,8 +232,8 @@ CASES: dict[str, list[RuleCase]] = {
     "TargetDown": [RuleCase(['up{job="prometheus",instance="p"}'], "1", "0", 10, steady=_OTHERS)],
     "ConfigurationRejected": [RuleCase(["prometheus_config_last_reload_successful"], "1", "0", 5)],
     "AlertsUndelivered": [
-        RuleCase(['prometheus_notifications_errors_total{job="prometheus"}'], "0", "0+1", 6, stays=14),
-        RuleCase(['alertmanager_notifications_failed_total{job="alertmanager"}'], "0", "0+1", 6, stays=14),
+        RuleCase(['prometheus_notifications_errors_total{job="prometheus"}'], "0", "0+1", 6, stays=19),
+        RuleCase(['alertmanager_notifications_failed_total{job="alertmanager"}'], "0", "0+1", 6, stays=19),
     ],
     "DiskFull": [RuleCase([_FREE], "51", "49", 15, steady=_SIZE)],
 }

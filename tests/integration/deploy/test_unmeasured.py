@@ -28,11 +28,11 @@ MEASURED = {
     "enricher": {
         "andon_enricher_deals_with_gaps",
         "andon_enricher_deals_wanted",
-        "andon_enricher_reconciled_timestamp_seconds",
     },
 }
 OUTBOX = {"andon_outbox_depth", "andon_outbox_oldest_seconds", "andon_outbox_refused"}
 EXPECTED = {(service, name) for service, names in MEASURED.items() for name in names | OUTBOX}
+RECONCILED = "andon_enricher_reconciled_timestamp_seconds{"
 POSTGRES_DOWN = 'andon_dependency_up{to="postgres"} 0.0'
 _SAMPLE = re.compile(r"^(andon_\w+)[ {]", re.MULTILINE)
 
@@ -45,6 +45,8 @@ async def test_no_gauge_keeps_its_value_after_postgres_is_lost(kafka: str, postg
         try:
             await asyncio.gather(*(asyncio.to_thread(one.start().ready) for one in running))
             assert await eventually(lambda: measured(running), lambda found: found == EXPECTED, 60)
+            # ReconciliationLate would ring for sources that have no API.
+            assert RECONCILED not in await asyncio.to_thread(running[-1].get, "/metrics")
             await line.cut()
             assert await eventually(lambda: measured(running), lambda found: not found, 120) == set()
             for one in running:

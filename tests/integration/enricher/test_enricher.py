@@ -272,9 +272,9 @@ async def detector(line: EnricherRig) -> AsyncIterator[ServiceProcess]:
 async def test_a_back_fill_that_is_killed_and_run_again_gives_what_one_run_gives(
     line: EnricherRig, detector: ServiceProcess
 ) -> None:
-    some = of_deals(40)
+    some = of_deals(20)
     line.crm.take(some)
-    line.crm.page = 4
+    line.crm.page = 3
     arguments = ("backfill", "--source", "crm", "--since", "2020-01-01")
     line.crm.slow = 0.05
     process = line.andon(*arguments)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import pytest
 
 from services.importer.journal import ImportJournal
 from tests.integration.importer.test_load import held
-from tests.support.outside import data
+from tests.support import outside
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 
@@ -57,13 +58,19 @@ timezone: America/New_York
 
 
 @pytest.fixture
-def incidents() -> Path:
-    return data("bpic2013-incidents", "events.csv.gz")
+def incidents(tmp_path: Path) -> Path:
+    """A file of 65,533 rows; but for `make proofs`, its first 20,000."""
+    whole = outside.data("bpic2013-incidents", "events.csv.gz")
+    if outside.IS_WHOLE:
+        return whole
+    with gzip.open(whole, "rb") as lines, gzip.open(tmp_path / whole.name, "wb", compresslevel=1) as part:
+        part.writelines(islice(lines, 20_001))
+    return tmp_path / whole.name
 
 
 @pytest.fixture
 def opportunities() -> Path:
-    return data("maven-crm-opportunities", "sales_pipeline.csv.gz")
+    return outside.data("maven-crm-opportunities", "sales_pipeline.csv.gz")
 
 
 class Place:
@@ -74,7 +81,7 @@ class Place:
         stages = ", ".join(f"{{id: {name}}}" for name in ("awaiting_assignment", "in_progress", "resolved"))
         (folder / "policy.yaml").write_text(
             "version: 1\npipelines:\n  incidents:\n    name: I\n    owner: {name: O, mail: o@x.example}\n"
-            f"    stages: [{stages}]\n    rules: [{{kind: wip-high, stage: awaiting_assignment, max: 300, hold: 1d}}]\n"
+            f"    stages: [{stages}]\n    rules: [{{kind: wip-high, stage: awaiting_assignment, max: 20, hold: 1d}}]\n"
         )
         self.environment = {
             "ANDON_KAFKA": kafka,
@@ -156,6 +163,11 @@ def visits_of_incidents(path: Path) -> set[Any]:
     return found
 
 
+def events_of(path: Path) -> int:
+    """The rows that are imported: all with a status that the mapping does not ignore."""
+    return sum(row["status"] != "Unmatched" for row in rows(path))
+
+
 def ambiguous(path: Path) -> set[str]:
     """Incidents with two states at one instant: only the order of the file says which came first."""
     seen: dict[tuple[str, str], set[str]] = {}
@@ -167,14 +179,14 @@ def ambiguous(path: Path) -> set[str]:
 async def test_a_row_for_each_change_twice(place: Place, incidents: Path) -> None:
     code, said = await place.let_in(incidents, INCIDENTS)
     assert code == 0, said
-    assert "65528 rows are 65528 events" in said
-    assert "5 rows were skipped" in said
+    number = events_of(incidents)
+    assert f"{number} rows are {number} events" in said
 
     unclear = ambiguous(incidents)
     expected = {visit for visit in visits_of_incidents(incidents) if visit[0] not in unclear}
     found = set(await place.fetch(VISITS))
     assert {visit for visit in found if visit[0] not in unclear} == expected
-    assert len(expected) > 30_000
+    assert len(expected) > number / 2.2
     problems = await place.fetch("SELECT historic, cleared_at FROM flow.problem WHERE cleared_at IS NOT NULL")
     assert problems
     assert all(historic for historic, _ in problems)
@@ -225,7 +237,8 @@ async def test_strict_lets_nothing_in_where_a_row_is_bad(place: Place, opportuni
 
 async def test_killed_in_the_middle_it_goes_on(place: Place, incidents: Path) -> None:
     journal = place.folder / "events.csv.gz.import.json"
-    for least in (2_000, 20_000, 50_000):
+    number = events_of(incidents)
+    for least in (number // 30, number // 3, number // 4 * 3):
         process = place.start(incidents, INCIDENTS)
 
         async def far_enough(process: Any = process, least: int = least) -> bool:
@@ -244,12 +257,12 @@ async def test_killed_in_the_middle_it_goes_on(place: Place, incidents: Path) ->
 
     assert code == 0, said
     assert f"Continuing an import that was interrupted after {rows_before} rows." in said
-    assert "65528 rows are 65528 events" in said
+    assert f"{number} rows are {number} events" in said
     assert await held(place.dsn) is False
     assert json.loads(journal.read_text())["done"] is True
     code, said = await place.let_in(incidents, INCIDENTS, "--dry-run", "--out", str(place.folder / "all"))
     assert code == 0, said
-    assert "would be 65528 events" in said
+    assert f"would be {number} events" in said
     with (place.folder / "all").open() as lines:
         meant = {(one["subject"], one["id"]) for one in map(json.loads, lines)}
     assert set(await place.fetch("SELECT deal, id FROM flow.event")) == meant

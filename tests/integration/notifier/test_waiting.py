@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
+from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from shared.contracts.notices import NoticeEvent
 from shared.postgres.pool import Pool
-from tests.integration.notifier.test_claims import all_sent, mails, pool, replica, states, write  # noqa: F401 (fixtures)
+from tests.integration.notifier.test_claims import all_sent, mails, pool, replica, sender_of, states, write  # noqa: F401 (fixtures)
 from tests.support.certificates import Authority
 from tests.support.sink import Sink, sink
 from tests.support.waiting import eventually
@@ -147,3 +149,27 @@ async def test_when_the_server_is_down_every_waiting_mail_says_so_after_one_atte
         await all_sent(pool, range(1, 31))
 
     assert all("Connect" in (results[0][1] or "") for results in found.values())
+
+
+async def test_a_server_that_takes_nothing_is_told_from_a_mail_that_it_refuses(
+    pool: Pool,  # noqa: F811
+    mails: Sink,  # noqa: F811
+) -> None:
+    registry = CollectorRegistry()
+    sender = sender_of(pool, mails, registry)
+    task = asyncio.ensure_future(sender.run())
+
+    async def failures() -> float | None:
+        await sender.measure()
+        return registry.get_sample_value("andon_notifier_server_failures")
+
+    mails.answers["MAIL"] = "553 5.1.8 sender address rejected"
+    await write(pool, [1])
+    await tried(pool, 2)
+    assert (await failures() or 0) >= 2
+    mails.answers = {"RCPT": "552 5.2.2 mailbox full"}
+    await tried(pool, 4)
+    await eventually(failures, lambda found: found == 0, 30)
+
+    task.cancel()
+    await asyncio.wait([task])

@@ -16,7 +16,7 @@ from shared.postgres.report import ROLE, grant_report
 from tests.support.databases import migrated_database, new_database
 
 VIEWS = {
-    *("measure", "problem", "stage_now", "signal_problem"),
+    *("measure", "problem", "stage_now", "signal_problem", "stage", "visit", "closing"),
     *("ticket", "cord_pull", "change", "sealed_plan", "study", "notice"),
 }
 

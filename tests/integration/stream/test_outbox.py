@@ -72,7 +72,7 @@ async def test_a_message_too_large_for_its_topic_is_kept_and_blocks_nothing(dsn:
     assert "MessageSizeTooLarge" in row["reason"]
     figures = ["andon_outbox_published_total", "andon_outbox_refused"]
     assert [registry.get_sample_value(name) for name in figures] == [9, 1]
-    # As docs/operator/alerts.md says.
+    # As docs/operator/runbooks/OutboxRefused.md says.
     await pool.execute(
         "WITH back AS (DELETE FROM outbox_refused RETURNING *)"
         " INSERT INTO outbox (topic, key, value) SELECT topic, key, value FROM back ORDER BY id"

@@ -37,6 +37,7 @@ class StoryVisitor:
     async def find(self, state: str = "") -> int:
         """Choose region, kind of problem and state in the list, and open the ticket. Returns its number."""
         await self.visit("/")
+        await self.look("list")
         form = self.page.locator("form.filters")
         await form.get_by_label("Pipeline").select_option(f"New business {self.story.region}")
         await form.get_by_label("Problem").select_option("shift")

@@ -31,7 +31,15 @@ def test_passwords_in_addresses_are_masked() -> None:
 
     shown = [mask.text(text) for text in (dsn, "p@ss-word", "p%40ss-word", "an-other", "me hidden", "ftp://a:bc@d")]
 
-    assert shown == ["***", "***", "***", "***", "me ***", "ftp://a:***@d"]
+    address = "postgresql://andon:***@db/andon?password=***"
+    assert shown == [address, "***", "***", "***", "me ***", "ftp://a:***@d"]
+    assert masked_settings(mask, {"ANDON_POSTGRES": dsn}) == {"ANDON_POSTGRES": address}
+
+
+def test_the_password_of_a_key_in_an_address_is_masked() -> None:
+    mask = mask_of({"ANDON_POSTGRES": "postgresql://andon@db/andon?sslpassword=of-a-key&sslmode=require"})
+
+    assert mask.text("of-a-key require") == "*** require"
 
 
 def test_a_secret_in_a_file_that_the_environment_names_is_masked(tmp_path: Path) -> None:
@@ -41,6 +49,13 @@ def test_a_secret_in_a_file_that_the_environment_names_is_masked(tmp_path: Path)
 
     assert mask.text("it is from-a-file") == "it is ***"
     assert masked_settings(mask, environment) == environment
+
+
+def test_the_password_of_an_address_in_a_file_is_masked(tmp_path: Path) -> None:
+    (tmp_path / "postgres").write_text("postgresql://andon:from-a-file@db/andon\n")
+    mask = mask_of({"ANDON_POSTGRES_FILE": str(tmp_path / "postgres")})
+
+    assert mask.text("db: from-a-file") == "db: ***"
 
 
 def test_secrets_of_sources_and_hooks_are_masked_also_where_the_files_are_wrong(tmp_path: Path) -> None:

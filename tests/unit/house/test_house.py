@@ -12,7 +12,7 @@ from pathlib import Path
 from shared.flow.rules import KINDS
 
 ROOT = Path(__file__).resolve().parents[3]
-PRODUCT, ALL = ("services", "shared"), ("services", "shared", "tests")
+PRODUCT, ALL = ("services", "shared"), ("services", "shared", "deploy", "tests")
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 40
 # A problem kind is one slice: its rule, its policy model, its wording. All else asks the registry.
 SLICES = ("shared/flow/rules/", "shared/wording/", "shared/policy/", "shared/contracts/")

@@ -23,7 +23,7 @@ def _finding(folder: Path, free_percent: float) -> CheckFinding:
         return bad(subject, f"cannot be read: {error.strerror}", "name a folder that exists: --disk FOLDER")
     free = 100 * usage.free / usage.total
     text = f"{free:.0f} % free, {usage.free / GIB:.1f} GiB"
-    todo = "see docs/operator/alerts.md, DiskFull"
+    todo = "see docs/operator/runbooks/DiskFull.md"
     if free < free_percent:
         return bad(subject, text, todo)
     return look(subject, text, todo) if free < 2 * free_percent else good(subject, text)

@@ -24,8 +24,8 @@ _ALWAYS = "24 hours, 7 days"
 _ALL, _AS_USUAL = {"": "all that have no rule of their own"}, {"": "as usual"}
 _NEW_KINDS = ("shift", "rework", "slipping", "bottleneck", "aging-learned")
 _STOP = (
-    "A pipeline cannot be removed: tickets, hooks and cords name it. Without rules it opens no tickets; their open ones"
-    " are closed as retracted."
+    "A pipeline cannot be removed: tickets, hooks and cords name it. Without rules it opens no tickets; its open ones"
+    " are withdrawn."
 )
 _YES_NO = {"false": "no", "true": "yes"}
 _OUTCOMES = {

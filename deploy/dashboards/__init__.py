@@ -1,0 +1,1 @@
+"""Makes the dashboards of `deploy/grafana/dashboards`: `make dashboards` writes them (decision 0030)."""
