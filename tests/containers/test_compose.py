@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shared.postgres.roles import SCHEMAS, role_of
+from shared.postgres.cluster_roles import role_of
+from shared.postgres.roles import SCHEMAS
 from tests.containers.stack import (
     NEEDS_ENGINE,
     SERVICES,
