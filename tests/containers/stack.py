@@ -163,7 +163,7 @@ def running(folder: Path, files: Sequence[Path], settings: Mapping[str, str], *o
         yield stack
     finally:
         print(stack.compose("logs", "--tail", "30", check=False)[-8000:])
-        stack.compose("down", "--volumes", "--timeout", "5", check=False)
+        stack.compose("--profile", "*", "down", "--volumes", "--timeout", "5", check=False)
 
 
 def creations(count: int, first: int = 0) -> bytes:
