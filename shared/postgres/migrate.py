@@ -86,7 +86,7 @@ class SchemaState:
     changed: tuple[str, ...]
 
 
-async def schema_state(connection: asyncpg.Connection[asyncpg.Record], schema: str) -> SchemaState:
+async def schema_state(connection: locks.AnyConnection, schema: str) -> SchemaState:
     """Compare a schema in the database with the migrations of this version."""
     known = {migration.name: migration.digest for migration in migrations_of(SERVICES[schema])}
     applied: dict[str, str] = {}
