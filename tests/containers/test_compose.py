@@ -23,6 +23,7 @@ from tests.containers.stack import (
     running,
     tickets_of,
 )
+from tests.support.outside import only_whole
 from tests.support.waiting import eventually
 
 pytestmark = NEEDS_ENGINE
@@ -126,6 +127,7 @@ def test_compose_refuses_to_start_without_a_password(stack: Stack, name: str, tm
     assert (without.returncode != 0, str(passwords / name) in without.stderr) == (True, True)
 
 
+@only_whole()
 async def test_each_container_may_freeze(stack: Stack) -> None:
     before, number = await deals_of(stack), 0
     for number, service in enumerate(RUNNING, 1):
@@ -138,6 +140,7 @@ async def test_each_container_may_freeze(stack: Stack) -> None:
     await eventually(lambda: deals_of(stack), lambda count: count == before + number, 60)
 
 
+@only_whole()
 async def test_a_container_at_the_limit_of_its_memory_comes_back(stack: Stack) -> None:
     """A process that takes all the memory that there is for the container: the engine ends it, or the service."""
     greedy = "head -c 4G /dev/zero | tail"
@@ -150,6 +153,7 @@ async def test_a_container_at_the_limit_of_its_memory_comes_back(stack: Stack) -
     await eventually(lambda: deals_of(stack), lambda count: count == before + 1, 60)
 
 
+@only_whole()
 async def test_killed_containers_lose_nothing_and_install_starts_them_again(stack: Stack) -> None:
     before = await deals_of(stack)
     await post(stack, creations(1, 60_000))
