@@ -132,8 +132,9 @@ def check_compose(words: list[str]) -> None:
         return
     assert rest[0] in {*services(), ANY_SERVICE}, words
     if command == "run":
-        # The image's program is andon.
-        check_andon(rest[1:])
+        # The image's program is andon. Without words, the service's own command runs.
+        if rest[1:]:
+            check_andon(rest[1:])
     else:
         check(rest[1:])
 
