@@ -89,13 +89,14 @@ class AlertWatch:
         self._run(command, "prometheus", {"RUNBOOKS_URL": "docs/operator/runbooks", "GRAFANA_URL": "http://grafana"})
 
     def _start_alertmanager(self, mail: int) -> None:
+        (self._folder / "password").touch()
         settings = {
             "ALERTMANAGER": "prometheus-alertmanager",
             "ALERTMANAGER_FOLDER": str(self._folder),
             "ALERTS_SMTP": f"127.0.0.1:{mail}",
             "ALERTS_SMTP_TLS": "false",
             "ALERTS_SMTP_USERNAME": "",
-            "ALERTS_SMTP_PASSWORD": "",
+            "ALERTS_SMTP_PASSWORD_FILE": str(self._folder / "password"),
             "ALERTS_FROM": "alerts@andon.example",
             "ALERTS_TO": "operations@andon.example",
         }
