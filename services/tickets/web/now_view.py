@@ -19,7 +19,7 @@ class NowView:
 
     `as_of`: of the count that the sentence has. `is_late`: nothing newer has come for a while. `eased`: what the count
     is again (`Below the limit`), `since` when, and when the problem clears if it stays so; None while the condition
-    holds. `found`: the count of the first message, at `found_at`.
+    holds. `found`: the count of the first message, at `found_at`; `found_words`: `12 deals`.
     """
 
     as_of: datetime
@@ -29,6 +29,7 @@ class NowView:
     # Before the peak: `at most`
     extreme: str
     found: int
+    found_words: str
     found_at: datetime
     eased: str | None
     since: datetime | None
@@ -48,6 +49,7 @@ def now_view(latest: LatestCount, found: Counted, now: datetime) -> NowView | No
         problem.peak,
         wording.of(problem.kind).extreme,
         found.count,
+        wording.of(problem.kind).counted(found.count),
         found.counted_at,
         eased,
         rule.since if rule and eased else None,
