@@ -17,7 +17,9 @@ class SilenceWording(KindWording[SilenceRule]):
     opened = "The silence was noticed"
     eased = "Heard again"
     unknown_cause = ""
-    look_first = "Ask whoever looks after this source to check that it is still connected to Andon and tells what its deals do."
+    look_first = (
+        "Ask whoever looks after this source to check that it is still connected to Andon and reports changes of deals."
+    )
     no_deals = "No deal is behind this problem: no event came."
 
     def title(self, place: str, measure: Column | None) -> str:

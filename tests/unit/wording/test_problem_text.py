@@ -122,7 +122,8 @@ def test_a_charts_finding_says_that_a_peak_is_one(fields: dict[str, Any], findin
         ),
         (
             {"cause_class": CauseClass.UNKNOWN, "kind": "silence", "source": "crm-eu", "pipeline": "", "stage": None},
-            "Ask whoever looks after this source to check that it is still connected to Andon and tells what its deals do.",
+            "Ask whoever looks after this source to check that it is still connected to Andon and reports changes of"
+            " deals.",
         ),
     ],
 )
@@ -198,7 +199,9 @@ def test_the_chart_of_ages_says_what_it_shows() -> None:
         "The longest has been in Proposal for 62 days; half of the deals for about 15 days or more"
     )
     # Half are there for so long, not for less.
-    assert ages(62 * 86_400, 15.1 * 86_400, "Proposal", 86_400).endswith("; half of the deals for about 16 days or more")
+    assert ages(62 * 86_400, 15.1 * 86_400, "Proposal", 86_400).endswith(
+        "; half of the deals for about 16 days or more"
+    )
     assert ages(62 * 86_400, 23.2 * 3600, "Proposal", 86_400).endswith("; half of the deals for about 1 day or more")
     assert ages(62 * 86_400, 60, "Proposal", 86_400).endswith("; half of the deals for about 1 hour or more")
     # Of one deal, or of deals that came in together, no half has been there for less.
