@@ -13,8 +13,8 @@ export ANDON_TEST_DATA
 RELEASED = docs/schemas/released/$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # Keep compiled modules whatever the shell says: tests start many processes, and each would compile all of Andon anew.
 export PYTHONDONTWRITEBYTECODE :=
-# Many tests wait for servers, so one more runs than there are processors.
-WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
+# Many tests wait for servers, so two more run than there are processors.
+WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 2)")
 
 .DEFAULT_GOAL := help
 .PHONY: help demo clean-demo unit test proofs pictures coverage compile test-compiled test-containers check format docs contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean panels dashboards alerts canary
@@ -65,8 +65,9 @@ test: $(VENV)/.dev ## run every test, with a quarter of the examples, on one rea
 
 proofs: $(VENV)/.dev ## run the proofs on whole logs, of which `make test` takes the beginning
 	ANDON_TEST_WHOLE=1 $(BIN)/python -m pytest -n logical tests/system/test_real_log.py tests/integration/importer tests/integration/detector/test_learned.py
-panels: $(VENV)/.dev ## take away Kafka, Postgres and services, and see which panels turn red: takes minutes
-	ANDON_TEST_PANELS=1 $(BIN)/python -m pytest -q -n 0 tests/integration/deploy/test_panels_in_trouble.py
+
+panels: $(VENV)/.dev ## take away Kafka, Postgres and services, and see which panels turn red; and what the demo shows: takes minutes
+	ANDON_TEST_PANELS=1 $(BIN)/python -m pytest -q -n 0 tests/integration/deploy/test_panels_*.py
 
 pictures: $(VENV)/.dev ## play the four stories in Chromium, and write the pictures of docs/user
 	$(BIN)/python -m tests.browser.pictures
@@ -143,8 +144,9 @@ release-contracts: docs ## keep the contracts of this version, for later ones to
 	test ! -e $(RELEASED) && mkdir -p $(RELEASED) && cp docs/schemas/*.json $(RELEASED)
 
 lock: $(VENV)/.dev ## pin the dependencies again
-	$(BIN)/uv pip compile pyproject.toml --extra import --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/run.txt
-	$(BIN)/uv pip compile pyproject.toml --extra import --extra compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/compile.txt
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/run.txt
+	$(BIN)/uv pip compile pyproject.toml --extra import --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/import.txt
+	$(BIN)/uv pip compile pyproject.toml --extra compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/compile.txt
 	$(BIN)/uv pip compile pyproject.toml --extra embedded --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/demo.txt
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/dev.txt
 	$(BIN)/uv pip compile requirements/peers.in --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/peers.txt

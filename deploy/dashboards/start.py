@@ -48,13 +48,19 @@ def _promises() -> list[dashboard.Panel]:
 
 def _promise(slo: str, title: str, promise: str) -> dashboard.Panel:
     about = About(
-        f"{promise}. The tile has what is left of the error budget: 100 % is untouched.",
+        f"{promise}. The tile has what is left of the error budget of 28 days: 100 % is untouched.",
         "less than a quarter is left (orange), or nothing (red).",
         "look at the alerts below and open their runbook; `andon doctor` finds most causes.",
     )
-    query = now(f'max(andon:slo:error_budget_remaining:ratio28d{{slo="{slo}"}})')
+    left = f'max(andon:slo:error_budget_remaining:ratio28d{{slo="{slo}"}})'
+    query = now(left if slo == "nothing-lost" else f"1 - (1 - {left}) * {_share_of_days(slo)}")
     scale = good_from(0.25, warn=1e-9, without=GREY)
     return panels.linked(panels.tile(title, about, query, _BUDGET, scale), "Line", frame.to_dashboard("line"))
+
+
+def _share_of_days(slo: str) -> str:
+    """How much of 28 days is measured, a sample a minute: else a first bad minute would use up all of the budget."""
+    return f'clamp_max(max(count_over_time(andon:slo:error_ratio:rate5m{{slo="{slo}"}}[28d])) / 40320, 1)'
 
 
 def _canary() -> dashboard.Panel:

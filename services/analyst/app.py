@@ -24,6 +24,7 @@ from shared.kafka.publisher import Publisher
 from shared.policy import Policy
 from shared.postgres.metrics import PostgresMetrics
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
+from shared.postgres.schema_check import check_schema
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
@@ -33,6 +34,7 @@ from shared.runtime.renewal import ServiceRenewal
 from shared.runtime.retry import retry_forever
 from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
+from shared.runtime.stuck import StuckWatch
 from shared.stream import policies
 from shared.stream.consumer import Consumer
 from shared.stream.dependencies import dependencies_of
@@ -126,12 +128,14 @@ async def build(settings: AnalystSettings) -> AsyncIterator[Service]:
     policies.check_file(settings)
     pool = await open_pool(settings.dsn, "analysis")
     try:
+        await check_schema(pool, "analysis")
         found = await policies.policy_in_force(settings, pool)
         registry, renewal, policy = new_registry(settings.revision), ServiceRenewal(), found.policy
         await follow_policy(pool, policy)
         analyst = Analyst(settings, policy, pool, registry, PolicyWatch(pool, renewal, found.version, registry))
         routes = health_routes(analyst.progress, analyst.dependencies, registry)
-        yield Service(Starlette(routes=routes), analyst.loops(), renewal)
+        stuck = StuckWatch(analyst.progress, analyst.dependencies, settings.stuck_seconds)
+        yield Service(Starlette(routes=routes), [*analyst.loops(), stuck.run], renewal)
     finally:
         await pool.close()
 

@@ -21,6 +21,7 @@ from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
+from shared.runtime.stuck import StuckWatch
 
 _log = logger(__name__)
 PART = "canary"
@@ -65,7 +66,8 @@ async def build(settings: CanarySettings, every: float, within: float) -> AsyncI
     dependencies = Dependencies({"Kafka": kafka}, registry)
     loop = CanaryLoop(CanaryWay(settings, within), every, within, CanaryMetrics(registry), progress)
     application = Starlette(routes=health_routes(progress, dependencies, registry))
-    yield Service(application, [loop.run, dependencies.run])
+    stuck = StuckWatch(progress, dependencies, settings.stuck_seconds)
+    yield Service(application, [loop.run, dependencies.run, stuck.run])
 
 
 def serve(every: float, within: float) -> None:

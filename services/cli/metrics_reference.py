@@ -138,9 +138,9 @@ deals of all others are added up in `andon_flow_deals{pipeline="other",stage="ot
 
 `andon_ticket_waiting_seconds` has buckets whose counts also fall, with `_gcount` and `_gsum`: no rates of it.
 
-Exporters of the server, of Kafka and of Postgres are not part of Andon. List those you run in
-`deploy/prometheus/targets/*.yml`, as `- {targets: ["node-exporter:9100"]}`: [DiskFull](runbooks/DiskFull.md) needs the
-node exporter.
+In Compose the profile `watch` runs the exporters of the server and of Postgres. List others that you run in
+`deploy/prometheus/targets/*.yml`, as `- {targets: ["kafka-exporter:9308"]}`. [DiskFull](runbooks/DiskFull.md) needs the
+one of the server.
 
 `andon_stage_info` gives panels the names of stages:
 `max by (pipeline, stage) (andon_flow_deals) * on (pipeline, stage) group_left (stage_name)

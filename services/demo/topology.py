@@ -10,7 +10,8 @@ from pathlib import Path
 from services.demo.ports import Ports
 from services.demo.processes import ChildProcess
 from services.detector.settings import DetectorSettings
-from shared.postgres.roles import SCHEMAS, role_of
+from shared.postgres.cluster_roles import role_of
+from shared.postgres.roles import SCHEMAS
 from shared.runtime.addresses import dsn_of_user, printable_dsn
 
 POLICY = Path(__file__).parent / "policy.yaml"

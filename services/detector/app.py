@@ -46,6 +46,7 @@ from shared.postgres.canary_tables import CanaryEmptying
 from shared.postgres.clock import DatabaseClock
 from shared.postgres.metrics import PostgresMetrics
 from shared.postgres.pool import TRANSIENT, Pool
+from shared.postgres.schema_check import check_schema
 from shared.postgres.wakeups import Wakeups
 from shared.runtime.addresses import LOOPBACK, LOOPBACK_HOSTS
 from shared.runtime.clock import ClockKind
@@ -57,6 +58,7 @@ from shared.runtime.renewal import ServiceRenewal
 from shared.runtime.retry import retry_forever
 from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
+from shared.runtime.stuck import StuckWatch
 from shared.stream import policies, positions
 from shared.stream.canary import WithCanary
 from shared.stream.consumer import Consumer
@@ -274,6 +276,7 @@ async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
 
 
 async def _service(settings: DetectorSettings, pool: Pool) -> Service:
+    await check_schema(pool, "flow")
     registry, switch = new_registry(settings.revision), PolicySwitch(settings)
     found = await switch.start(pool)
     ruleset = Ruleset(found.policy)
@@ -288,7 +291,9 @@ async def _service(settings: DetectorSettings, pool: Pool) -> Service:
     hosts = LOOPBACK_HOSTS if settings.host in LOOPBACK else ("*",)
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts)]
     measures = PostgresMetrics(pool, "flow", registry).run, LoopDelay(registry).run
-    return Service(Starlette(routes=routes, middleware=middleware), [*detector.loops(), *measures], renewal)
+    stuck = StuckWatch(detector.progress, detector.dependencies, settings.stuck_seconds)
+    loops = [*detector.loops(), *measures, stuck.run]
+    return Service(Starlette(routes=routes, middleware=middleware), loops, renewal)
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from services.detector.store.watermark import current_watermark
 from shared.contracts.canary import CANARY_DEALS
 from shared.flow.ruleset import Ruleset
 from shared.policy.canary import canary_policy
-from shared.postgres.canary_tables import are_made, aside, front
+from shared.postgres.canary_tables import are_usable, aside, front
 from shared.postgres.pool import TRANSIENT, Connection
 from shared.runtime.instants import micros
 from shared.runtime.log import logger
@@ -85,7 +85,7 @@ class CanaryEvaluation:
 
     async def evaluate(self, connection: Connection, now: datetime) -> bool:
         """Whether it published something. What fails is logged: nothing real waits for it."""
-        self._is_made = self._is_made or await are_made(connection, SCHEMA)
+        self._is_made = self._is_made or await are_usable(connection, SCHEMA)
         if not self._is_made or not await connection.fetchval(_HAS_WORK, micros(now)):
             return False
         try:

@@ -26,6 +26,7 @@ from shared.kafka.publisher import Publisher
 from shared.postgres.metrics import PostgresMetrics
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
 from shared.postgres.pruning import Retention
+from shared.postgres.schema_check import check_schema
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
@@ -34,6 +35,7 @@ from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.retry import retry_forever
 from shared.runtime.service import Loop, Service, every, health_routes, new_registry
 from shared.runtime.service import main as run_service
+from shared.runtime.stuck import StuckWatch
 from shared.stream.consumer import Consumer
 from shared.stream.dependencies import dependencies_of
 from shared.stream.outbox import Relay
@@ -149,11 +151,13 @@ async def build(settings: EnricherSettings) -> AsyncIterator[Service]:
     """Read the sources, connect and put the parts together."""
     sources = known_sources(settings)
     pool = await open_pool(settings.dsn, "crm")
+    await check_schema(pool, "crm")
     registry = new_registry(settings.revision)
     enricher = Enricher(settings, sources, pool, registry)
     await enricher.start()
     routes = health_routes(enricher.progress, enricher.dependencies, registry)
-    yield Service(Starlette(routes=routes), enricher.loops())
+    stuck = StuckWatch(enricher.progress, enricher.dependencies, settings.stuck_seconds)
+    yield Service(Starlette(routes=routes), [*enricher.loops(), stuck.run])
     await enricher.stop()
     await pool.close()
 

@@ -25,6 +25,7 @@ from shared.runtime.health import Progress
 from shared.runtime.loop_delay import LoopDelay
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
+from shared.runtime.stuck import StuckWatch
 
 
 @asynccontextmanager
@@ -39,7 +40,8 @@ async def build(settings: IntakeSettings) -> AsyncIterator[Service]:
     kafka = partial(probe.check_rights, KafkaAccess.of(settings), "intake", RIGHTS["intake"], settings.topic_prefix)
     dependencies = Dependencies({"Kafka": kafka}, registry)
     endpoint = IngestEndpoint(ingest.answer, Starlette(routes=health_routes(progress, dependencies, registry)))
-    yield Service(endpoint, [delivery.run, dependencies.run, LoopDelay(registry).run])
+    stuck = StuckWatch(progress, dependencies, settings.stuck_seconds)
+    yield Service(endpoint, [delivery.run, dependencies.run, LoopDelay(registry).run, stuck.run])
     await publisher.stop()
 
 

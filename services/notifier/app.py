@@ -42,6 +42,7 @@ from shared.policy import Policy
 from shared.postgres.metrics import PostgresMetrics
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
 from shared.postgres.pruning import Retention
+from shared.postgres.schema_check import check_schema
 from shared.runtime.addresses import LOOPBACK
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
@@ -54,6 +55,7 @@ from shared.runtime.page_body_limit import PageBodyLimit
 from shared.runtime.renewal import ServiceRenewal
 from shared.runtime.service import Loop, Service, every, health_routes, new_registry
 from shared.runtime.service import main as run_service
+from shared.runtime.stuck import StuckWatch
 from shared.stream import policies
 from shared.stream.consumer import Consumer, Handle
 from shared.stream.dependencies import dependencies_of
@@ -232,6 +234,7 @@ async def build(settings: NotifierSettings) -> AsyncIterator[Service]:
     policies.check_file(settings)
     pool = await open_pool(settings.dsn, "notices")
     try:
+        await check_schema(pool, "notices")
         found = await policies.policy_in_force(settings, pool)
         registry, renewal = new_registry(settings.revision), ServiceRenewal()
         links = Links(await signing_key(pool), settings.notifier_url, settings.notifier_bounce_domain)
@@ -239,7 +242,9 @@ async def build(settings: NotifierSettings) -> AsyncIterator[Service]:
         notifier = Notifier(settings, found.policy, pool, registry, links, watch)
         pages = PreferencePages(notifier.preferences)
         health = health_routes(notifier.progress, notifier.dependencies, registry)
-        yield Service(application(settings, [*health, *pages.routes()]), notifier.loops(), renewal)
+        stuck = StuckWatch(notifier.progress, notifier.dependencies, settings.stuck_seconds)
+        loops = [*notifier.loops(), stuck.run]
+        yield Service(application(settings, [*health, *pages.routes()]), loops, renewal)
     finally:
         await pool.close()
 

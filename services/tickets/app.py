@@ -67,6 +67,7 @@ from shared.policy import Policy
 from shared.postgres.canary_tables import CanaryEmptying
 from shared.postgres.metrics import PostgresMetrics
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
+from shared.postgres.schema_check import check_schema
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.known_hosts import KnownHosts
@@ -77,6 +78,7 @@ from shared.runtime.page_body_limit import PageBodyLimit
 from shared.runtime.renewal import ServiceRenewal
 from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
+from shared.runtime.stuck import StuckWatch
 from shared.runtime.yaml_file import Fault, FaultsError
 from shared.stream import policies, positions
 from shared.stream.canary import WithCanary
@@ -345,13 +347,16 @@ async def build(settings: TicketsSettings) -> AsyncIterator[Service]:
     policies.check_file(settings)
     pool = await open_pool(settings.dsn, "tickets")
     try:
+        await check_schema(pool, "tickets")
         DRAWINGS.start()
         registry, renewal = new_registry(settings.revision), ServiceRenewal()
         found = await policy_of(settings, pool)
         watch = PolicyWatch(pool, renewal, found.version, registry)
         tickets = Tickets(settings, pool, registry, found, watch)
         measures = PostgresMetrics(pool, "tickets", registry).run, LoopDelay(registry).run
-        yield Service(application(tickets, pool, registry, settings.hosts), [*tickets.loops(), *measures], renewal)
+        stuck = StuckWatch(tickets.progress, tickets.dependencies, settings.stuck_seconds)
+        loops = [*tickets.loops(), *measures, stuck.run]
+        yield Service(application(tickets, pool, registry, settings.hosts), loops, renewal)
     finally:
         await pool.close()
 

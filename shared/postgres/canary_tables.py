@@ -7,7 +7,8 @@ service's own. All else meets the service's own tables only: no page, measure, c
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -25,8 +26,14 @@ AnyConnection: TypeAlias = "asyncpg.Connection[Record]"
 _log = logger(__name__)
 _LOCK = "canary"
 _EXIST = "SELECT tablename FROM pg_tables WHERE schemaname = $1"
+_ROLE_EXISTS = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)"
+_MAY_USE = """
+SELECT CASE WHEN to_regnamespace($1) IS NULL THEN false ELSE has_schema_privilege($1, 'USAGE') END
+"""
 # A run takes a minute; what is older than an hour is of no use to anybody.
 EMPTY_SECONDS = 3600.0
+# How long a run waits for an emptying, which takes milliseconds.
+SHARE_SECONDS, SHARE_ATTEMPTS = 0.05, 20
 
 
 class CopiesUnavailable(Exception):
@@ -63,8 +70,23 @@ def copies_of(package: str) -> CanaryCopies | None:
     return CanaryCopies((*declared["tables"], *seeded), seeded, numbers, declared["busy"])
 
 
-async def make_copies(connection: AnyConnection, schema: str, copies: CanaryCopies, is_changed: bool) -> None:
-    """Make the copies; anew, without their rows, where the tables that they are of may have changed."""
+def grants(schema: str, role: str, copies: CanaryCopies) -> Iterator[str]:
+    """What lets a service's role do everything but change the tables themselves: nothing in them is kept."""
+    name = front(schema)
+    yield f"REVOKE ALL ON ALL TABLES IN SCHEMA {name} FROM {role}"
+    yield f"REVOKE ALL ON SCHEMA {name} FROM {role}"
+    yield f"GRANT USAGE ON SCHEMA {name} TO {role}"
+    for table in copies.tables:
+        yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.{table} TO {role}"
+
+
+async def make_copies(
+    connection: AnyConnection, schema: str, role: str, copies: CanaryCopies, is_changed: bool
+) -> None:
+    """Make the copies; anew, without their rows, where the tables that they are of may have changed.
+
+    `role`: the service's, which may use them at once where it exists: services run meanwhile.
+    """
     found = {row["tablename"] for row in await connection.fetch(_EXIST, front(schema))}
     if found == set(copies.tables) and not is_changed:
         return
@@ -77,27 +99,42 @@ async def make_copies(connection: AnyConnection, schema: str, copies: CanaryCopi
             await connection.execute(f"INSERT INTO {name}.{table} DEFAULT VALUES")
         for table, first in copies.first_numbers.items():
             await connection.execute(f"ALTER TABLE {name}.{table} ALTER COLUMN id RESTART WITH {first}")
+        if await connection.fetchval(_ROLE_EXISTS, role):
+            await connection.execute(";".join(grants(schema, role, copies)))
 
 
-async def are_made(executor: Executor | AnyConnection, schema: str) -> bool:
-    """Whether the copies are there. Without them the canary's rows would go into the service's own tables."""
+async def are_there(executor: Executor | AnyConnection, schema: str) -> bool:
+    """Whether the copies are there, whoever may use them."""
     return bool(await executor.fetchval("SELECT to_regnamespace($1) IS NOT NULL", front(schema)))
+
+
+async def are_usable(executor: Executor | AnyConnection, schema: str) -> bool:
+    """Whether the copies are there, and may be used. Else the canary's rows would go into the service's own tables."""
+    return bool(await executor.fetchval(_MAY_USE, front(schema)))
 
 
 @asynccontextmanager
 async def aside(connection: Connection, schema: str) -> AsyncIterator[None]:
     """Within a transaction on `schema`: statements meet the copies. All is undone where the block raises.
 
-    Raises CopiesUnavailable, without waiting: nothing real may wait for the canary.
+    Raises CopiesUnavailable within a second: nothing real may wait for the canary for long.
     """
     async with connection.transaction():
-        if not await are_made(connection, schema):
+        if not await are_usable(connection, schema):
             raise CopiesUnavailable(f"schema {front(schema)} is missing; run: andon migrate")
-        if not await locks.try_share(connection, _LOCK):
-            raise CopiesUnavailable("its tables are being emptied")
+        await _share(connection)
         await connection.execute(f"SET LOCAL search_path TO {front(schema)}, {schema}, public")
         yield
         await connection.execute(f"SET LOCAL search_path TO {schema}, public")
+
+
+async def _share(connection: Connection) -> None:
+    """Keep others from emptying the copies until the end of the transaction."""
+    for _ in range(SHARE_ATTEMPTS):
+        if await locks.try_share(connection, _LOCK):
+            return
+        await asyncio.sleep(SHARE_SECONDS)
+    raise CopiesUnavailable("its tables are being emptied")
 
 
 class CanaryEmptying:
@@ -124,7 +161,7 @@ class CanaryEmptying:
 
     async def once(self) -> bool:
         """Empty them; False where a run is under way, or there are none."""
-        if not await are_made(self._pool, self._schema):
+        if not await are_usable(self._pool, self._schema):
             return False
         async with self._pool.acquire() as connection, connection.transaction():
             if not await locks.try_lock(connection, _LOCK):

@@ -23,6 +23,11 @@ class RoleError(Exception):
     """The user of `andon migrate` may not make or change a role; says the way out."""
 
 
+def role_of(service: str) -> str:
+    """The role of a service, such as andon_detector."""
+    return f"andon_{service}"
+
+
 async def ensure(connection: AnyConnection, role: str) -> None:
     """Make the role where there is none. It cannot sign in yet."""
     if await connection.fetchrow(_EXISTS, role) is None:

@@ -10,6 +10,7 @@ import asyncpg
 
 from shared.postgres import locks
 from shared.postgres.canary_tables import copies_of, make_copies
+from shared.postgres.cluster_roles import role_of
 from shared.postgres.pool import connect
 
 SERVICES = {
@@ -65,7 +66,8 @@ async def migrate_all(dsn: str) -> dict[str, list[str]]:
         await locks.session_lock(connection, "migrations")
         for schema, package in SERVICES.items():
             if copies := copies_of(package):
-                await make_copies(connection, schema, copies, is_changed=bool(applied[schema]))
+                role = role_of(package.rpartition(".")[2])
+                await make_copies(connection, schema, role, copies, is_changed=bool(applied[schema]))
     finally:
         await connection.close()
     return applied
@@ -84,7 +86,7 @@ class SchemaState:
     changed: tuple[str, ...]
 
 
-async def schema_state(connection: asyncpg.Connection[asyncpg.Record], schema: str) -> SchemaState:
+async def schema_state(connection: locks.AnyConnection, schema: str) -> SchemaState:
     """Compare a schema in the database with the migrations of this version."""
     known = {migration.name: migration.digest for migration in migrations_of(SERVICES[schema])}
     applied: dict[str, str] = {}

@@ -13,7 +13,8 @@ from importlib import resources
 import asyncpg
 
 from shared.postgres import cluster_roles, locks
-from shared.postgres.canary_tables import are_made, copies_of, front
+from shared.postgres.canary_tables import are_there, copies_of, grants
+from shared.postgres.cluster_roles import role_of
 from shared.postgres.locks import AnyConnection
 from shared.postgres.migrate import SERVICES
 from shared.postgres.pool import connect
@@ -40,11 +41,6 @@ class ServiceRights:
     tables: Mapping[str, tuple[str, ...]]
     functions: tuple[str, ...]
     temporary: bool
-
-
-def role_of(service: str) -> str:
-    """The role of a service, such as andon_detector."""
-    return f"andon_{service}"
 
 
 def rights_of(service: str) -> ServiceRights:
@@ -99,8 +95,9 @@ async def _grant(connection: AnyConnection, service: str, password: str | None) 
         await cluster_roles.ensure(connection, role)
         async with connection.transaction():
             await connection.execute(";".join(_grants(SCHEMAS[service], role, rights)))
-            if await are_made(connection, SCHEMAS[service]):
-                await connection.execute(";".join(_grants_of_canary(service, role)))
+            copies = copies_of(SERVICES[SCHEMAS[service]])
+            if copies is not None and await are_there(connection, SCHEMAS[service]):
+                await connection.execute(";".join(grants(SCHEMAS[service], role, copies)))
         if rights.temporary and not await connection.fetchval(_MAY_MAKE_TEMPORARY, role):
             database = await connection.fetchval("SELECT quote_ident(current_database())")
             await connection.execute(f"GRANT TEMPORARY ON DATABASE {database} TO {role}")
@@ -119,13 +116,3 @@ def _grants(schema: str, role: str, rights: ServiceRights) -> Iterator[str]:
         yield f"GRANT {', '.join(('SELECT', *given))} ON {schema}.{table} TO {role}"
     for function in rights.functions:
         yield f"GRANT EXECUTE ON FUNCTION {schema}.{function} TO {role}"
-
-
-def _grants_of_canary(service: str, role: str) -> Iterator[str]:
-    """Everything but changing the tables themselves: nothing in them is kept."""
-    name, copies = front(SCHEMAS[service]), copies_of(SERVICES[SCHEMAS[service]])
-    yield f"REVOKE ALL ON ALL TABLES IN SCHEMA {name} FROM {role}"
-    yield f"REVOKE ALL ON SCHEMA {name} FROM {role}"
-    yield f"GRANT USAGE ON SCHEMA {name} TO {role}"
-    for table in copies.tables if copies else ():
-        yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.{table} TO {role}"

@@ -6,7 +6,7 @@ server offers SMTPUTF8.
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -28,6 +28,22 @@ def printable_dsn(dsn: str) -> str:
         return "(not an address)"
     credentials, at, host = parts.netloc.rpartition("@")
     return urlunsplit((parts.scheme, credentials.partition(":")[0] + at + host, parts.path, "", ""))
+
+
+def has_password(dsn: str) -> bool:
+    """Whether a DSN holds a password, beside its user or among its options."""
+    try:
+        parts = urlsplit(dsn)
+    except ValueError:
+        return False
+    return ":" in parts.netloc.rpartition("@")[0] or "password" in parse_qs(parts.query)
+
+
+def dsn_with_password(dsn: str, password: str) -> str:
+    """The DSN with this password among its options, whether it names a user or several hosts."""
+    parts = urlsplit(dsn)
+    options = [parts.query] if parts.query else []
+    return urlunsplit(parts._replace(query="&".join([*options, f"password={quote(password, safe='')}"])))
 
 
 def dsn_of_user(dsn: str, user: str, password: str) -> str:

@@ -50,6 +50,10 @@ RENEW_AGAIN_SECONDS = 30.0
 Loop = Callable[[], Awaitable[None]]
 
 
+class CannotStart(Exception):
+    """What a service lacks before it can start, with the way out."""
+
+
 @dataclass(frozen=True)
 class StopLimits:
     """Seconds that a stop may take: for the loops to finish, to close what was built, and to end the process after."""
@@ -161,6 +165,8 @@ def main(
         failed = uvloop.run(run(settings, lambda: build(settings), limits, partial(_exit_soon, limits)))
     except FaultsError as error:
         sys.exit(f"{name} cannot start, a file is wrong:\n{error}")
+    except CannotStart as error:
+        sys.exit(f"{name} cannot start: {error}")
     sys.exit(1 if failed else 0)
 
 

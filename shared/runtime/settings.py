@@ -12,7 +12,7 @@ from typing import Literal, Self, TypeAlias
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.runtime.addresses import printable_dsn
+from shared.runtime.addresses import dsn_with_password, has_password, printable_dsn
 from shared.runtime.log import LogForm
 
 PREFIX = "ANDON_"
@@ -68,6 +68,10 @@ class ServiceSettings(BaseSettings):
         SecretStr("postgresql://andon@127.0.0.1:5432/andon"),
         description="Postgres DSN; ANDON_POSTGRES_FILE names a file",
     )
+    postgres_password: SecretStr = Field(
+        SecretStr(""),
+        description="password for a Postgres DSN without one; ANDON_POSTGRES_PASSWORD_FILE names a file",
+    )
     policy: Path = Field(Path("policy.yaml"), description="the policy file")
     policy_managed: Literal["file", "browser"] = Field(
         "file",
@@ -79,6 +83,11 @@ class ServiceSettings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535, description="port that the HTTP server listens on")
     replica: str = Field(default_factory=socket.gethostname, description="name of this replica, unique per service")
     revision: str = Field("", description="revision of the source, shown by `andon_build_info`; images set it")
+    stuck_seconds: float = Field(
+        300,
+        gt=0,
+        description="seconds that a loop may be stuck while its servers answer; then the process ends, to be restarted",
+    )
     topic_prefix: str = Field("", description="prefix of every topic name, to share one Kafka")
 
     @field_validator("kafka_ca")
@@ -108,9 +117,19 @@ class ServiceSettings(BaseSettings):
         _check_signs_in(bool(password.get_secret_value()), info)
         return password
 
+    @field_validator("postgres_password")
+    @classmethod
+    def _check_postgres_password(cls, password: SecretStr, info: ValidationInfo) -> SecretStr:
+        dsn = info.data.get("postgres")
+        if password.get_secret_value() and dsn is not None and has_password(dsn.get_secret_value()):
+            raise ValueError("is given twice; take the password out of ANDON_POSTGRES")
+        return password
+
     @property
     def dsn(self) -> str:
-        return self.postgres.get_secret_value()
+        """The DSN to connect with."""
+        dsn, password = self.postgres.get_secret_value(), self.postgres_password.get_secret_value()
+        return dsn_with_password(dsn, password) if password else dsn
 
     @property
     def postgres_address(self) -> str:

@@ -56,7 +56,7 @@ async def measure(
         marks.append(await _mark(connection, due, lambda: resident_memory(process)))
         show(f"growth: {marks[-1].events:,} of {total:,} events")
     spent = (await meters.read()).since(before)
-    waited = await _evaluated(connection)
+    waited = await evaluated(connection)
     sizes = await table_sizes(connection)
     await connection.close()
     service.stop()
@@ -82,7 +82,7 @@ async def _mark(connection: asyncpg.Connection, due: int, memory: Callable[[], f
     return RateMark(time.perf_counter(), read, memory())
 
 
-async def _evaluated(connection: asyncpg.Connection) -> float:
+async def evaluated(connection: asyncpg.Connection) -> float:
     """Wait until no change of a count waits for its evaluation; the seconds that it took."""
     began = time.perf_counter()
     while await connection.fetchval(_PENDING):

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.containers.stack import NEEDS_ENGINE, ROOT, Stack, first_mail, running
+from tests.containers.stack import NEEDS_ENGINE, Stack, first_mail, running
 
 pytestmark = NEEDS_ENGINE
-USERS = ("operator", "intake", "detector", "analyst", "enricher", "tickets", "notifier", "canary")
 # Programs of the published image that a stand-in of it may lack.
 PROGRAMS = {
     "/opt/kafka/bin/kafka-storage.sh": "exec java -cp '/opt/kafka/libs/*' kafka.tools.StorageTool \"$@\"",
     "/opt/kafka/bin/kafka-server-start.sh": "exec java -Xmx512m -cp '/opt/kafka/libs/*' kafka.Kafka \"$@\"",
-    "/usr/bin/nc": 'exec bash -c "</dev/tcp/$2/$3"',
 }
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("secure")
-    certificates = folder / "certificates"
-    subprocess.run([ROOT / "deploy" / "kafka" / "certificates.sh", certificates], check=True)
-    certificates.chmod(0o755)
-    settings = {f"KAFKA_{user.upper()}_PASSWORD": f"of-{user}" for user in USERS}
-    settings["KAFKA_CERTIFICATES"] = str(certificates)
-    files = [ROOT / "docker-compose.yml", ROOT / "docker-compose.secure.yml", programs(folder)]
-    with running(folder, files, settings) as found:
+    files = [Path("docker-compose.secure.yml"), programs(tmp_path_factory.mktemp("programs"))]
+    with running(folder, files, {}, "--secure") as found:
         yield found
 
 
@@ -52,9 +44,11 @@ async def test_a_webhook_leads_to_a_mail_over_tls_and_passwords(stack: Stack) ->
     assert mail["Subject"] == "[Andon] Too much work in Appointment scheduled (Sales pipeline)"
 
 
-@pytest.mark.parametrize(("user", "password"), [("andon-tickets", "wrong"), ("andon-nobody", "of-tickets")])
-def test_who_has_no_password_gets_no_answer(stack: Stack, user: str, password: str) -> None:
-    settings = ["-e", f"ANDON_KAFKA_USER={user}", "-e", f"ANDON_KAFKA_PASSWORD={password}"]
+@pytest.mark.parametrize(
+    ("user", "file"), [("andon-tickets", "/etc/hostname"), ("andon-nobody", "/run/secrets/kafka_tickets")]
+)
+def test_who_has_no_password_gets_no_answer(stack: Stack, user: str, file: str) -> None:
+    settings = ["-e", f"ANDON_KAFKA_USER={user}", "-e", f"ANDON_KAFKA_PASSWORD_FILE={file}"]
 
     ended = stack.run("exec", "-T", *settings, "tickets", "andon", "topics", "create")
 

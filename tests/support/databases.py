@@ -13,8 +13,9 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from shared.postgres.canary_tables import copies_of
+from shared.postgres.cluster_roles import role_of
 from shared.postgres.migrate import SERVICES, migrate_all, migrations_of
-from shared.postgres.roles import SCHEMAS, grant_roles, rights_of, role_of
+from shared.postgres.roles import SCHEMAS, grant_roles, rights_of
 from shared.runtime.addresses import dsn_of_user
 
 PASSWORD = "a 'quoted' \\ password"

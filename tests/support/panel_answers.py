@@ -92,8 +92,8 @@ class DataSources:
         found: dict[str, list[tuple[str, float]]] = {}
         for row in rows:
             for name, value in row.items():
-                is_time = name in {"time", "metric"}
-                found.setdefault(name, []).extend([] if is_time or value is None else [(name, value)])
+                if name not in {"time", "metric"} and value is not None:
+                    found.setdefault(name, []).append((str(row.get("metric", name)), value))
         return found
 
 
@@ -122,6 +122,7 @@ def colors(panel: Mapping[str, Any], values: Mapping[str, Sequence[tuple[str, fl
         }
     if len(defaults["thresholds"]["steps"]) == 1:
         return {}
+    # Of a line the newest value: it comes last.
     found = {name: color_of(defaults, value) for column in values.values() for name, value in column}
     return found or {"no value": color_of(defaults, None)}
 

@@ -10,7 +10,8 @@ import asyncpg
 import httpx
 import pytest
 
-from shared.postgres.roles import SCHEMAS, role_of
+from shared.postgres.cluster_roles import role_of
+from shared.postgres.roles import SCHEMAS
 from tests.support.line import Line
 from tests.support.sink import Sink, sink
 from tests.support.waiting import eventually

@@ -5,6 +5,7 @@ A backup is a folder. It has another name until it is whole, so one that was cut
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import os
@@ -23,6 +24,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
 _PREFIX = "andon-"
+_TIME = "%Y%m%dT%H%M%S.%fZ"
 _CHUNK = 1 << 20
 
 
@@ -111,10 +113,37 @@ def digest_of(path: Path) -> str:
 
 @contextmanager
 def new_backup(target: Path) -> Iterator[tuple[Path, Callable[[Manifest], Path]]]:
-    """A folder to write into, and what makes a backup of it. Removed if that was not called."""
+    """A folder to write into, and what makes a backup of it. Removed if that was not called.
+
+    Raises BackupError where another process writes into `target`. Removes what one that was killed has left.
+    """
     # Holds password hashes and mail addresses.
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    final = target / f"{_PREFIX}{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
+    with _only_writer(target):
+        for left in target.glob(f"{_PREFIX}*{PARTIAL}"):
+            shutil.rmtree(left)
+        with _new_folder(target) as made:
+            yield made
+
+
+@contextmanager
+def _only_writer(target: Path) -> Iterator[None]:
+    handle = os.open(target, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise BackupError(
+            f"{target}: another backup is being written there; wait for it, or use another folder"
+        ) from None
+    finally:
+        # The lock ends with it.
+        os.close(handle)
+
+
+@contextmanager
+def _new_folder(target: Path) -> Iterator[tuple[Path, Callable[[Manifest], Path]]]:
+    final = target / f"{_PREFIX}{datetime.now(UTC):{_TIME}}"
     partial = final.with_name(final.name + PARTIAL)
     partial.mkdir(mode=0o700)
 
@@ -151,10 +180,20 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
+def whole_backups(target: Path) -> list[Path]:
+    """The backups of a folder, oldest first."""
+    return sorted(path for path in target.glob(f"{_PREFIX}*") if (path / MANIFEST).exists() and path.suffix != PARTIAL)
+
+
+def last_begun(target: Path) -> datetime | None:
+    """When the newest backup of a folder was begun, by its name; None: there is none."""
+    found = whole_backups(target)
+    return datetime.strptime(found[-1].name, _PREFIX + _TIME).replace(tzinfo=UTC) if found else None
+
+
 def remove_old(target: Path, keep: int) -> list[str]:
     """Delete all but the newest `keep` backups of a folder; the names of the deleted ones."""
-    found = sorted(path for path in target.glob(f"{_PREFIX}*") if (path / MANIFEST).exists() and path.suffix != PARTIAL)
-    old = found[:-keep]
+    old = whole_backups(target)[:-keep]
     for path in old:
         shutil.rmtree(path)
     return [path.name for path in old]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from services.cli.backup.restore import LostHalf
-from services.cli.console import counted, fail, message, print_line
+from services.cli.console import counted, fail, message, print_line, warn
 
 
 def backup(
@@ -18,8 +19,42 @@ def backup(
         bool, typer.Option("--with-secrets", help="Also secrets of the sources file, and files that it names.")
     ] = False,
     keep: Annotated[int | None, typer.Option(min=1, help="Delete older backups but so many. Default: none.")] = None,
+    every: Annotated[
+        str | None, typer.Option(help="Go on, and make one whenever the newest is so old, e.g. 1d. Default: one, now.")
+    ] = None,
 ) -> None:
     """Back up Postgres, the topics, the policy and the sources, while services work."""
+    if every is None:
+        _back_up(target, with_secrets, keep)
+        return
+    from services.cli.backup import archive, timer
+    from shared.policy.durations import parse_duration
+
+    try:
+        interval = timedelta(microseconds=parse_duration(every).micros())
+    except ValueError as error:
+        raise fail(f"--every: {error}") from None
+    timer.run(interval, lambda: archive.last_begun(target), lambda: _succeeds(target, with_secrets, keep))
+
+
+def _succeeds(target: Path, with_secrets: bool, keep: int | None) -> bool:
+    """Make one backup. False, with the reason printed, where that is not possible now."""
+    from services.cli.errors import explain
+
+    try:
+        _back_up(target, with_secrets, keep)
+    except typer.Exit:
+        return False
+    except Exception as error:
+        if (reason := explain(error)) is None:
+            raise
+        warn(reason)
+        return False
+    return True
+
+
+def _back_up(target: Path, with_secrets: bool, keep: int | None) -> None:
+    """Make one backup, and delete old ones."""
     from services.cli.backup import archive
     from services.cli.backup.save import save
     from services.cli.progress import backup_bars
@@ -34,6 +69,8 @@ def backup(
         with backup_bars() as done:
             made, manifest = asyncio.run(save(settings, target, with_secrets, *done))
         removed = archive.remove_old(target, keep) if keep else []
+    except archive.BackupError as error:
+        raise fail(error) from None
     except (ConnectionError, TimeoutError):
         raise
     except OSError as error:

@@ -14,7 +14,8 @@ try:
     from openpyxl.utils.exceptions import InvalidFileException
 except ImportError:
     raise TableError(
-        "Excel files need one more package: pip install 'andon[import]'; or save the sheet as CSV"
+        "Excel files need one more package: pip install 'andon[import]' (in Compose: docker compose run --rm"
+        " andon-import ...); or save the sheet as CSV"
     ) from None
 
 MAX_ROWS = 1_048_576

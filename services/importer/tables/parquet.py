@@ -12,7 +12,10 @@ try:
     import pyarrow
     from pyarrow import parquet
 except ImportError:
-    raise TableError("Parquet files need one more package: pip install 'andon[import]'; or save it as CSV") from None
+    raise TableError(
+        "Parquet files need one more package: pip install 'andon[import]' (in Compose: docker compose run --rm"
+        " andon-import ...); or save it as CSV"
+    ) from None
 
 BATCH_ROWS = 2000
 

@@ -13,6 +13,7 @@ import pytest
 
 from services.demo.ports import free_port
 from services.demo.server import tail
+from shared.runtime.yaml_file import read_yaml
 from tests.support.sink import Sink, sink
 from tests.support.waiting import eventually
 
@@ -36,14 +37,15 @@ def mails() -> Iterator[Sink]:
 @pytest.fixture
 def alertmanager(mails: Sink, tmp_path: Path) -> Iterator[str]:
     """The URL of an Alertmanager, started as in Compose. Addresses hold what YAML and sed could stumble over."""
-    port = free_port()
+    port, password = free_port(), tmp_path / "p|a&s's"
+    password.write_text("secret")
     environment = os.environ | {
         "ALERTMANAGER": str(PROGRAM),
         "ALERTMANAGER_FOLDER": str(tmp_path),
         "ALERTS_SMTP": f"127.0.0.1:{mails.port}",
         "ALERTS_SMTP_TLS": "false",
         "ALERTS_SMTP_USERNAME": "",
-        "ALERTS_SMTP_PASSWORD": "p|a&s\\s'w\"ord",
+        "ALERTS_SMTP_PASSWORD_FILE": str(password),
         "ALERTS_FROM": "Andon's alerts & more <alerts@andon.example>",
         "ALERTS_TO": "operations@andon.example",
     }
@@ -80,5 +82,5 @@ async def test_an_alert_is_mailed(alertmanager: str, mails: Sink, tmp_path: Path
     assert b"ServiceDown" in raw
     assert b"intake does not answer" in raw
     assert b"alerts@andon.example" in raw
-    assert (tmp_path / "password").read_text() == "p|a&s\\s'w\"ord"
-    assert (tmp_path / "password").stat().st_mode & 0o077 == 0
+    _, configuration = read_yaml((tmp_path / "alertmanager.yml").read_text())
+    assert configuration["global"]["smtp_auth_password_file"] == str(tmp_path / "p|a&s's")

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 import httpx
@@ -34,6 +34,13 @@ _METRIC = re.compile(r"\b(andon_[a-z_]+|process_[a-z_]+|up)\b")
 needs_prometheus = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="Prometheus is not installed (Debian's package prometheus)"
 )
+
+
+class Listening(Protocol):
+    """A service that Prometheus can ask."""
+
+    @property
+    def port(self) -> int: ...
 
 
 def promql() -> dict[str, str]:
@@ -78,7 +85,7 @@ async def prometheus(services: Any, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @asynccontextmanager
-async def watching(running: Mapping[str, ServiceProcess], folder: Path) -> AsyncIterator[str]:
+async def watching(running: Mapping[str, Listening], folder: Path) -> AsyncIterator[str]:
     """The address of a Prometheus that watches these services, once it has seen all of them."""
     port = free_port()
     (folder / "prometheus.yml").write_text(write_yaml(prometheus_configuration(running)))
@@ -104,10 +111,12 @@ async def watching(running: Mapping[str, ServiceProcess], folder: Path) -> Async
         assert "panic" not in tail(folder / "log", 50)
 
 
-def prometheus_configuration(running: Mapping[str, ServiceProcess]) -> dict[str, Any]:
+def prometheus_configuration(running: Mapping[str, Listening]) -> dict[str, Any]:
     """The deployed configuration, scraping the running services once a second."""
     _, document = read_yaml((DEPLOY / "prometheus" / "prometheus.yml").read_text())
-    for target in document["scrape_configs"][0]["static_configs"]:
+    job = document["scrape_configs"][0]
+    job["static_configs"] = [one for one in job["static_configs"] if one["labels"]["service"] in running]
+    for target in job["static_configs"]:
         target["targets"] = [f"127.0.0.1:{running[target['labels']['service']].port}"]
     # Values are read as texts.
     for job in document["scrape_configs"]:

@@ -57,7 +57,7 @@ def test_every_severity_has_its_way(severity: str, receiver: str, tmp_path: Path
 
 def configuration(folder: Path, **settings: str) -> dict[str, Any]:
     """The configuration as it is filled in at start."""
-    needed = ("ALERTS_SMTP", "ALERTS_SMTP_TLS", "ALERTS_SMTP_USERNAME", "ALERTS_SMTP_PASSWORD", "ALERTS_FROM")
+    needed = ("ALERTS_SMTP", "ALERTS_SMTP_TLS", "ALERTS_SMTP_USERNAME", "ALERTS_SMTP_PASSWORD_FILE", "ALERTS_FROM")
     environment = os.environ | dict.fromkeys((*needed, "ALERTS_TO"), "x") | settings
     environment |= {"ALERTMANAGER": "true", "ALERTMANAGER_FOLDER": str(folder)}
     subprocess.run(["sh", str(DEPLOY / "alertmanager" / "start.sh")], env=environment, check=True)

@@ -97,7 +97,7 @@ async def store(pool: Pool) -> CanaryStore:
     async with pool.acquire() as connection:
         copies = copies_of("services.detector")
         assert copies is not None
-        await make_copies(connection, "flow", copies, is_changed=True)  # type: ignore[arg-type]
+        await make_copies(connection, "flow", "andon_detector", copies, is_changed=True)  # type: ignore[arg-type]
     return CanaryStore(pool)
 
 
@@ -212,12 +212,11 @@ async def test_real_records_that_are_handled_in_parts_keep_it_apart(store: Canar
 
 async def test_it_goes_on_after_its_tables_were_emptied(store: CanaryStore) -> None:
     emptying = CanaryEmptying(store.pool, "flow", "services.detector")
-    await store.take(store.event(ENTER))
-    await store.evaluate()
-    assert not await emptying.once()
-    await store.take(store.event(LEAVE))
-    await store.evaluate()
-    assert await emptying.once()
+    for event in (ENTER, LEAVE):
+        await store.take(store.event(event))
+        assert not await emptying.once()
+        await store.evaluate()
+        assert await emptying.once() == (event == LEAVE)
     assert await store.pool.fetchval("SELECT count(*) FROM flow_canary.event") == 0
 
     await store.take(store.event(LEAVE), store.event(ENTER))

@@ -118,7 +118,18 @@ async def test_without_them_nothing_is_written_into_the_services_own(pool: Pool,
     assert await pool.fetchval(_COUNT) == 0
     assert not await CanaryEmptying(pool, "tickets", "services.tickets").once()
 
-    # Made again, though no migration is left to apply.
+    # Made again, though no migration is left to apply, and of use to the role at once.
     await migrate_all(dsn)
-    assert await owner.fetchval("SELECT count(*) FROM tickets_canary.problem") == 0
+    assert await pool.fetchval("SELECT count(*) FROM tickets_canary.problem") == 0
     await owner.close()
+
+
+async def test_without_rights_on_them_nothing_is_written_into_the_services_own(pool: Pool, dsn: str) -> None:
+    owner = await asyncpg.connect(dsn)
+    await owner.execute("REVOKE ALL ON SCHEMA tickets_canary FROM andon_tickets")
+    await owner.close()
+    async with pool.acquire() as connection, connection.transaction():
+        with pytest.raises(CopiesUnavailable, match="andon migrate"):
+            async with aside(connection, "tickets"):
+                await connection.execute(_PROBLEM, False)
+    assert await pool.fetchval(_COUNT) == 0

@@ -17,12 +17,12 @@ from services.detector.settings import DetectorSettings
 from services.tickets.access.audit import AuditEvent, first_fault
 from services.tickets.store import audit
 from shared.postgres.canary_tables import copies_of, front
-from shared.postgres.cluster_roles import RoleError
+from shared.postgres.cluster_roles import RoleError, role_of
 from shared.postgres.migrate import SERVICES as MIGRATED
 from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import open_pool
 from shared.postgres.report import ROLE
-from shared.postgres.roles import SCHEMAS, grant_roles, rights_of, role_of
+from shared.postgres.roles import SCHEMAS, grant_roles, rights_of
 from shared.runtime.addresses import dsn_of_user
 from tests.support.databases import PASSWORD, PASSWORDS, as_service, migrated_database, new_database
 from tests.support.problems import POLICY

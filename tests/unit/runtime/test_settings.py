@@ -30,6 +30,22 @@ def test_a_secret_may_lie_in_a_file_and_is_never_shown(tmp_path: Path) -> None:
         NotifierSettings.from_environment({"ANDON_SMTP_PASSWORD_FILE": "/nowhere"})
 
 
+def test_the_password_of_postgres_may_lie_in_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("a/b&c@d\n")
+    address = {"ANDON_POSTGRES": "postgresql://andon@db/andon?sslmode=require"}
+    settings = ServiceSettings.from_environment(address | {"ANDON_POSTGRES_PASSWORD_FILE": str(tmp_path / "password")})
+
+    assert settings.dsn == "postgresql://andon@db/andon?sslmode=require&password=a%2Fb%26c%40d"
+    assert settings.postgres_address == "postgresql://andon@db/andon"
+    assert ServiceSettings.from_environment(address).dsn == address["ANDON_POSTGRES"]
+
+
+@pytest.mark.parametrize("dsn", ["postgresql://andon:x@db/andon", "postgresql://andon@db/andon?password=x"])
+def test_a_password_of_postgres_that_is_given_twice_is_refused(dsn: str) -> None:
+    with pytest.raises(SettingsError, match=r"ANDON_POSTGRES_PASSWORD: .*given twice"):
+        ServiceSettings.from_environment({"ANDON_POSTGRES": dsn, "ANDON_POSTGRES_PASSWORD": "y"})
+
+
 def test_one_environment_serves_all_parts() -> None:
     environment = {"ANDON_SMTP_HOST": "mail.example", "ANDON_TICKETS_URL": "https://x.example", "ANDON_CLOCK": "log"}
 

@@ -9,7 +9,8 @@ from services.cli.doctor.finding import CheckFinding, bad, good, look
 from shared.contracts.rights import RIGHTS
 from shared.kafka import probe
 from shared.kafka.probe import KafkaRefused
-from shared.postgres.roles import SCHEMAS, missing_rights, role_of
+from shared.postgres.cluster_roles import role_of
+from shared.postgres.roles import SCHEMAS, missing_rights
 
 _WHO = "SELECT rolname, rolsuper FROM pg_roles WHERE rolname = current_user"
 SHOWN = 3
