@@ -20,6 +20,7 @@ class NowView:
     `as_of`: of the count that the sentence has. `is_late`: nothing newer has come for a while. `eased`: what the count
     is again (`Below the limit`), `since` when, and when the problem clears if it stays so; None while the condition
     holds. `found`: the count of the first message, at `found_at`; `found_words`: `12 deals`.
+    `learned`: what opens such a problem, where no policy says it; else empty.
     """
 
     as_of: datetime
@@ -34,6 +35,7 @@ class NowView:
     eased: str | None
     since: datetime | None
     clears_at: datetime | None
+    learned: str
 
 
 def now_view(latest: LatestCount, found: Counted, now: datetime) -> NowView | None:
@@ -54,4 +56,5 @@ def now_view(latest: LatestCount, found: Counted, now: datetime) -> NowView | No
         eased,
         rule.since if rule and eased else None,
         rule.clears_at if rule and eased else None,
+        wording.of(problem.kind).learned(problem.threshold),
     )

@@ -233,3 +233,11 @@ def weekly_sentence(measure: Column, stage: str | None, recent: float | None, us
 
 def test_every_measure_with_a_title_says_how_much_it_is() -> None:
     assert MIDDLE.keys() == WORSE.keys()
+
+
+def test_a_learned_limit_says_what_is_enough_and_where_it_is_from() -> None:
+    told = "11 are enough to open a ticket. That number and the limit come from the stage's own past."
+
+    assert {name: kind.learned(11) for name, kind in wording.KINDS.items() if kind.learned(11)} == {
+        "aging-learned": told
+    }
