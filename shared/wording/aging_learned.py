@@ -22,6 +22,9 @@ class AgingLearnedWording(KindWording[AgingLearnedRule]):
         usual = "" if facts.usual is None else f"; usual are {rounded(facts.usual)}"
         return f"{number} {open_deals} {facts.are} older than {facts.limit}{usual}{_by_chance(facts)}"
 
+    def learned(self, threshold: int) -> str:
+        return f"{threshold} are enough to open a ticket. That number and the limit come from the stage's own past."
+
     def finding(self, facts: ProblemFacts) -> str:
         return f"{facts.holds} older than {facts.limit}"
 

@@ -27,7 +27,7 @@ class CordWording(KindWording[RulePolicy]):
     opened = "The cord was pulled"
     began = "The cord was first pulled"
     ends_by_person = True
-    no_deals = "No deal that is known here was named when the cord was pulled."
+    no_deals = "No deal that Andon knows was named when the cord was pulled."
 
     def title(self, place: str, measure: Column | None) -> str:
         return f"Somebody pulled the cord in {place}"
@@ -75,8 +75,8 @@ def quoted(seen: str) -> str:
 
 
 def _at(cord: CordDetail) -> str:
-    """` on 3 November at the deal Miller & Co`"""
-    deal = f" at the deal {quoted(cord.deal)}" if cord.deal else ""
+    """` on 3 November with the deal Miller & Co`"""
+    deal = f" with the deal {quoted(cord.deal)}" if cord.deal else ""
     if cord.day is None:
         return deal
     seen = date.fromisoformat(cord.day)

@@ -154,6 +154,10 @@ class KindWording(ABC, Generic[Rule]):
         """What the problem's own facts add to what the class of its cause asks for, as sentences; empty: nothing."""
         return ""
 
+    def learned(self, threshold: int) -> str:
+        """What opens a problem whose limit no policy names, as sentences; empty: the policy names it."""
+        return ""
+
     def counted(self, count: int) -> str:
         """What the count of a problem counts, where no sentence says it."""
         return deals(count)

@@ -102,4 +102,4 @@ def ages(oldest: float, median: float | None, stage: str, day_seconds: int) -> s
     # One deal, or deals that came in together, have no half. The median may also be of the day before.
     if about > oldest or age(about, day_seconds) == age(oldest, day_seconds):
         return longest
-    return f"{longest}; half for about {age(about, day_seconds)}"
+    return f"{longest}; half of the deals for about {age(about, day_seconds)} or more"

@@ -38,7 +38,7 @@ MIDDLE = {
     Column.LEAD_TIME_MEDIAN: "closed deals had usually taken {value}",
     Column.LEAD_TIME_P85: "the slowest 15 % of closed deals had usually taken {value} or more",
     Column.PUSHED_SHARE: "usually {value} of the close dates were put off in a week",
-    Column.THROUGHPUT: "the number closed was usually {value} a week",
+    Column.THROUGHPUT: "the number won or lost was usually {value} a week",
     Column.WIN_RATE: "usually {value} of the closed deals were won",
 }
 

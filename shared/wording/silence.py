@@ -14,9 +14,12 @@ class SilenceWording(KindWording[SilenceRule]):
     chart = None
     # The last event was before: the sentence says when.
     began = "It was noticed"
+    opened = "The silence was noticed"
     eased = "Heard again"
     unknown_cause = ""
-    look_first = "Ask whoever looks after this source to check that it is still connected to Andon and sends events."
+    look_first = (
+        "Ask whoever looks after this source to check that it is still connected to Andon and reports changes of deals."
+    )
     no_deals = "No deal is behind this problem: no event came."
 
     def title(self, place: str, measure: Column | None) -> str:

@@ -128,7 +128,7 @@ async def test_closing_a_problem_that_goes_on_is_asked_again_undone_and_told(com
         await page.get_by_role("button", name="Undo").click()
 
     assert await page.locator(".number .state").inner_text() == "not yet seen"
-    assert "The last change was undone" in await page.locator(".history").inner_text()
+    assert "The last step was undone" in await page.locator(".history").inner_text()
 
 
 async def test_errors_stand_at_their_field_and_what_was_typed_is_kept(company: Company, page: Page) -> None:

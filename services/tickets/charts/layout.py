@@ -29,7 +29,9 @@ class Layout:
 
 def layout_of(chart: Drawing, width: float, titled: bool) -> Layout:
     title = _title_rows(chart.title, width) if titled else []
-    legend = _legend_rows(names(chart), width)
+    # A page names the zone of all its times; a chart alone does it itself, in the corner below.
+    corner = chart.zone if titled and isinstance(chart, LineChart) else ""
+    legend = _legend_rows(names(chart), width, corner)
     # A line of labels, or two.
     below = 0.38 if isinstance(chart, LineChart) else 0.58
     height = _PLAIN_HEIGHT + (below - 0.38) + ROW * (len(title) + len(legend))
@@ -61,11 +63,17 @@ def _title_rows(text: str, width: float) -> list[str]:
     return textwrap.wrap(printable, int(width * _TITLE_LETTERS), max_lines=3, placeholder=" …")
 
 
-def _legend_rows(names: Sequence[str], width: float) -> list[list[str]]:
-    """The names of the legend, in rows that fit into the width in inches."""
+def _legend_rows(names: Sequence[str], width: float, corner: str) -> list[list[str]]:
+    """The names of the legend, in rows that fit into the width in inches, the last one beside what is in the corner."""
     rows: list[list[str]] = [[]]
     for name in names:
-        if rows[-1] and sum(len(one) + _KEY_LETTERS for one in (*rows[-1], name)) > width * _LEGEND_LETTERS:
+        if rows[-1] and _letters_of([*rows[-1], name]) > width * _LEGEND_LETTERS:
             rows.append([])
         rows[-1].append(name)
+    if len(rows[-1]) > 1 and _letters_of(rows[-1]) + len(corner) > width * _LEGEND_LETTERS:
+        rows.append([rows[-1].pop()])
     return rows
+
+
+def _letters_of(row: Sequence[str]) -> int:
+    return sum(len(name) + _KEY_LETTERS for name in row)

@@ -100,7 +100,6 @@ def _draw(chart: Drawing, width: float, titled: bool) -> Figure:
     figure.subplots_adjust(left=left / width, right=1 - 0.1 / width, top=top, bottom=bottom)
     _place_labels(figure, axes, _LABEL_AT / width, (top + bottom) / 2)
     if titled and isinstance(chart, LineChart):
-        # A page names the zone of all its times; a chart alone does it itself.
         figure.text(0.99, 0.02 / height, chart.zone, fontsize=7.5, color=GREY, ha="right", va="bottom")
     _legend(figure, axes, legend)
     return figure

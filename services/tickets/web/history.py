@@ -21,7 +21,7 @@ CHANGES = {
     "snoozed": "Snoozed",
     "woke": "Came back after the snooze",
     "closed": "Closed",
-    "undone": "The last change was undone",
+    "undone": "The last step was undone",
     "planned": "A plan was sealed",
     "rescheduled": "The change date was moved",
     "withdrawn": "The plan was withdrawn",

@@ -19,7 +19,8 @@ class NowView:
 
     `as_of`: of the count that the sentence has. `is_late`: nothing newer has come for a while. `eased`: what the count
     is again (`Below the limit`), `since` when, and when the problem clears if it stays so; None while the condition
-    holds. `found`: the count of the first message, at `found_at`.
+    holds. `found`: the count of the first message, at `found_at`; `found_words`: `12 deals`.
+    `learned`: what opens such a problem, where no policy says it; else empty.
     """
 
     as_of: datetime
@@ -29,10 +30,12 @@ class NowView:
     # Before the peak: `at most`
     extreme: str
     found: int
+    found_words: str
     found_at: datetime
     eased: str | None
     since: datetime | None
     clears_at: datetime | None
+    learned: str
 
 
 def now_view(latest: LatestCount, found: Counted, now: datetime) -> NowView | None:
@@ -48,8 +51,10 @@ def now_view(latest: LatestCount, found: Counted, now: datetime) -> NowView | No
         problem.peak,
         wording.of(problem.kind).extreme,
         found.count,
+        wording.of(problem.kind).counted(found.count),
         found.counted_at,
         eased,
         rule.since if rule and eased else None,
         rule.clears_at if rule and eased else None,
+        wording.of(problem.kind).learned(problem.threshold),
     )

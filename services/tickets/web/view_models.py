@@ -174,8 +174,8 @@ def evidence_view(problem: ProblemData, day_seconds: int) -> EvidenceView | None
     worst, total = [_deal_row(deal, day_seconds) for deal in found.worst], found.total
     order = wording.of(problem.kind).deal_order
     if total <= len(worst):
-        all_deals = "The only deal" if total == 1 else f"All {total} deals"
-        return EvidenceView(found.at, EvidenceTable(f"{all_deals}, {order}", worst), None)
+        caption = "The only deal" if total == 1 else f"All {total} deals, {order}"
+        return EvidenceView(found.at, EvidenceTable(caption, worst), None)
     shown = {deal.deal for deal in found.worst}
     sample = [_deal_row(deal, day_seconds) for deal in found.sample if deal.deal not in shown]
     others = f"{len(sample)} of the others at random, to see the ordinary ones too"

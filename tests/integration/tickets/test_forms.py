@@ -99,7 +99,7 @@ async def test_from_the_list_too_nothing_is_overridden(web: httpx.AsyncClient) -
 
     old = await post(web, "acknowledge", 1, list="pipeline=new")
 
-    assert (old.status_code, "The last change was undone" in old.text) == (409, True)
+    assert (old.status_code, "The last step was undone" in old.text) == (409, True)
     assert await state(web) == ("open", None, 3)
     done = await web.post("/tickets/1/acknowledge", data=fields(old.text))
     assert (done.status_code, done.headers["location"]) == (303, "/tickets?pipeline=new")
@@ -131,7 +131,7 @@ async def test_a_closing_is_undone_by_one_click_and_reopened_with_a_reason(
     assert "/tickets/1/undo" in await page(web)
     await post(web, "undo", 3)
     assert await state(web) == ("acknowledged", None, 4)
-    assert "The last change was undone by somebody" in await page(web)
+    assert "The last step was undone by somebody" in await page(web)
 
     await post(web, "close", 4, confirmed="yes", **CLOSE)
     refused = await post(web, "reopen", 5, reason=" ")

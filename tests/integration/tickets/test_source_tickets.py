@@ -57,6 +57,7 @@ async def test_a_ticket_says_which_source_since_when_how_sure_and_what_to_do(
     assert SENTENCE.replace("12 were", "18 were") in page
     assert "12 events were to be expected." in page
     assert "Ask whoever looks after this source to check that it is still connected to Andon" in page
+    assert "What to do: Ask whoever" in page
     assert "No deal is behind this problem: no event came." in page
     assert "Found by the rule “silent sources”" in page
     assert "Earlier tickets" not in page, "those of another source are of no use here"
@@ -87,6 +88,7 @@ async def test_it_closes_when_the_source_is_heard_again_and_opens_again(
     await told(parts, opened=3, heard_at=day(2))
 
     assert "It was noticed" in page
+    assert "The silence was noticed" in page
     assert "It began" not in page
     assert "No event from crm-eu since 1 March 16:31; 68 were to be expected until then. Chance alone" in page
     assert "No event from crm-eu since 4 March 10:00; 12 were to be expected by now." in words(

@@ -36,7 +36,7 @@ def notice(**fields: Any) -> Notice:
 
 def test_count_and_peak_are_of_now_with_their_time() -> None:
     assert now_sentences(ProblemNow(day(1), rule()), ZONE) == [
-        "As of Tuesday 3 March, 10:00 the count is 14; at most it was 20."
+        "As of Tuesday 3 March, 10:00 the count is 14 deals; at most it was 20."
     ]
 
 
@@ -72,7 +72,7 @@ def test_both_parts_of_a_mail_say_it_and_name_the_deals_of_now() -> None:
     for kind in ("plain", "html"):
         part = message.get_body((kind,))
         assert part is not None
-        text = part.get_content()
-        assert "the count is 14; at most it was 20." in text
+        text = part.get_content().replace("\u00a0", " ")
+        assert "the count is 14 deals; at most it was 20." in text
         assert "Only now" in text
         assert "Deal 0" not in text

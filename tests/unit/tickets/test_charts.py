@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from services.tickets.charts import render
-from services.tickets.charts.layout import PAGE
+from services.tickets.charts.layout import MAIL, PAGE
 from services.tickets.charts.spec import LineChart, from_json, to_json
 from tests.support.problems import day
 
@@ -70,6 +71,18 @@ def test_names_stand_below_the_curves_and_within_the_width() -> None:
     assert set(shown) == {"deals over the limit", "a deal", "problem from 5", "usual 2.5", "problem"}
     bottom = min(label.get_window_extent().y0 for label in figure.axes[0].get_xticklabels() if label.get_text())
     assert [name for name, box in shown.items() if box.y1 > bottom or box.x1 > figure.bbox.x1] == []
+
+
+def test_the_zone_of_a_chart_in_a_mail_stands_beside_no_name() -> None:
+    lines = {"deals in work": [(day(n), 5.0) for n in range(9)]}
+    told: dict[str, Any] = {"limits": {"limit 25": 25.0}, "usual": 3.0, "intervals": [(day(1), day(2))]}
+    figure = render._draw(LineChart("Demo", "deals", lines, day(0), day(9), "Europe/Berlin", **told), MAIL, titled=True)
+    FigureCanvasAgg(figure).draw()
+
+    (zone,) = (text.get_window_extent() for text in figure.texts if text.get_text() == "Europe/Berlin")
+    shown = [text for legend in figure.legends for text in legend.get_texts()]
+    assert len(shown) == 4
+    assert [text.get_text() for text in shown if text.get_window_extent().overlaps(zone)] == []
 
 
 def test_a_chart_in_a_mail_brings_its_own_light_ground() -> None:

@@ -63,5 +63,5 @@ def test_nothing_is_said_of_ages_that_are_over_or_not_known() -> None:
 
 
 def test_the_median_of_the_day_before_stands_beside_it_where_it_fits() -> None:
-    assert title(told(3), median=9.5).endswith("; half for about 10 days")
+    assert title(told(3), median=9.5).endswith("; half of the deals for about 10 days or more")
     assert title(told(3), median=50) == "The longest has been in Proposal for 32 days"

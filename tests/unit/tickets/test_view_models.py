@@ -41,7 +41,7 @@ def test_evidence_is_all_of_up_to_ten_deals_or_the_worst_and_some_of_the_others(
         "4 of the others at random, to see the ordinary ones too",
     ]
     assert captions(whole(10)) == ["All 10 deals, longest in the stage"]
-    assert captions(whole(1)) == ["The only deal, longest in the stage"]
+    assert captions(whole(1)) == ["The only deal"]
     assert view_models.evidence_view(problem(evidence=None), DAY) is None
 
 

@@ -200,8 +200,8 @@ DAY = 86_400.0
             "usually 22 % of the deals that entered had come back from a later stage; {}, 11 %. ",
         ),
         (Column.PUSHED_SHARE, None, 0.31, 0.18, "usually 31 % of the close dates were put off in a week; {}, 18 %. "),
-        (Column.THROUGHPUT, None, 2.5, 4.0, "the number closed was usually 2.5 deals a week; {}, 4 deals. "),
-        (Column.THROUGHPUT, None, 1.0, 0.0, "the number closed was usually 1 deal a week; {}, 0 deals. "),
+        (Column.THROUGHPUT, None, 2.5, 4.0, "the number won or lost was usually 2.5 deals a week; {}, 4 deals. "),
+        (Column.THROUGHPUT, None, 1.0, 0.0, "the number won or lost was usually 1 deal a week; {}, 0 deals. "),
     ],
 )
 def test_a_problem_on_a_measure_says_how_much_it_is(
@@ -233,3 +233,11 @@ def weekly_sentence(measure: Column, stage: str | None, recent: float | None, us
 
 def test_every_measure_with_a_title_says_how_much_it_is() -> None:
     assert MIDDLE.keys() == WORSE.keys()
+
+
+def test_a_learned_limit_says_what_is_enough_and_where_it_is_from() -> None:
+    told = "11 are enough to open a ticket. That number and the limit come from the stage's own past."
+
+    assert {name: kind.learned(11) for name, kind in wording.KINDS.items() if kind.learned(11)} == {
+        "aging-learned": told
+    }

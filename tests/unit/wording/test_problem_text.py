@@ -122,7 +122,8 @@ def test_a_charts_finding_says_that_a_peak_is_one(fields: dict[str, Any], findin
         ),
         (
             {"cause_class": CauseClass.UNKNOWN, "kind": "silence", "source": "crm-eu", "pipeline": "", "stage": None},
-            "Ask whoever looks after this source to check that it is still connected to Andon and sends events.",
+            "Ask whoever looks after this source to check that it is still connected to Andon and reports changes of"
+            " deals.",
         ),
     ],
 )
@@ -195,12 +196,14 @@ def test_what_is_watched_is_told_on_the_stages_clock() -> None:
 
 def test_the_chart_of_ages_says_what_it_shows() -> None:
     assert ages(62 * 86_400, 15 * 86_400, "Proposal", 86_400) == (
-        "The longest has been in Proposal for 62 days; half for about 15 days"
+        "The longest has been in Proposal for 62 days; half of the deals for about 15 days or more"
     )
     # Half are there for so long, not for less.
-    assert ages(62 * 86_400, 15.1 * 86_400, "Proposal", 86_400).endswith("; half for about 16 days")
-    assert ages(62 * 86_400, 23.2 * 3600, "Proposal", 86_400).endswith("; half for about 1 day")
-    assert ages(62 * 86_400, 60, "Proposal", 86_400).endswith("; half for about 1 hour")
+    assert ages(62 * 86_400, 15.1 * 86_400, "Proposal", 86_400).endswith(
+        "; half of the deals for about 16 days or more"
+    )
+    assert ages(62 * 86_400, 23.2 * 3600, "Proposal", 86_400).endswith("; half of the deals for about 1 day or more")
+    assert ages(62 * 86_400, 60, "Proposal", 86_400).endswith("; half of the deals for about 1 hour or more")
     # Of one deal, or of deals that came in together, no half has been there for less.
     assert ages(5 * 86_400, 5 * 86_400, "Discovery", 86_400) == "The longest has been in Discovery for 5 days"
     assert [age(s, 8 * 3600) for s in (8 * 3600, 7200, 3599)] == ["1 working day", "2 hours", "less than an hour"]

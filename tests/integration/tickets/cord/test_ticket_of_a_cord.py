@@ -92,8 +92,8 @@ async def test_a_deal_that_is_known_becomes_evidence(world: CordWorld, web: http
     (message,) = await world.messages()
     assert message.data.evidence is not None
     assert [deal.deal for deal in message.data.evidence.worst] == ["crm:n3"]
-    assert "Seen in Proposal at the deal New 3: “It waits”" in message.data.sentence
-    assert "The only deal, longest in the stage" in words(await web.get("/tickets/1"))
+    assert "Seen in Proposal with the deal New 3: “It waits”" in message.data.sentence
+    assert "The only deal" in words(await web.get("/tickets/1"))
 
 
 @pytest.mark.parametrize("named", ["n", "crm:", "n300", "%", "New"])
@@ -104,7 +104,7 @@ async def test_a_deal_that_is_not_known_is_shown_as_it_was_written(world: CordWo
 
     (message,) = await world.messages()
     assert message.data.evidence is None
-    assert f"Seen in Proposal at the deal {named}: “It waits”" in message.data.sentence
+    assert f"Seen in Proposal with the deal {named}: “It waits”" in message.data.sentence
 
 
 async def test_every_page_shows_it(world: CordWorld, web: httpx.AsyncClient) -> None:
@@ -121,7 +121,7 @@ async def test_every_page_shows_it(world: CordWorld, web: httpx.AsyncClient) -> 
     assert "When it was found" not in page
     assert "The cord was pulled: It waits &lt;i&gt;long&lt;/i&gt;." in page
     assert "The cord was pulled again: It waits again. (On 1 November.)" in page
-    assert "No deal that is known here was named when the cord was pulled." in page
+    assert "No deal that Andon knows was named when the cord was pulled." in page
     assert (one["kind"], one["count"], [entry["change"] for entry in one["history"]]) == (
         "cord",
         2,
