@@ -88,7 +88,7 @@ async def prometheus(services: Any, tmp_path_factory: pytest.TempPathFactory) ->
 async def watching(running: Mapping[str, Listening], folder: Path) -> AsyncIterator[str]:
     """The address of a Prometheus that watches these services, once it has seen all of them."""
     port = free_port()
-    (folder / "prometheus.yml").write_text(write_yaml(prometheus_configuration(running)))
+    (folder / "prometheus.yml").write_text(write_yaml(prometheus_configuration(running, folder)))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [
@@ -111,8 +111,11 @@ async def watching(running: Mapping[str, Listening], folder: Path) -> AsyncItera
         assert "panic" not in tail(folder / "log", 50)
 
 
-def prometheus_configuration(running: Mapping[str, Listening]) -> dict[str, Any]:
-    """The deployed configuration, scraping the running services once a second."""
+def prometheus_configuration(running: Mapping[str, Listening], folder: Path) -> dict[str, Any]:
+    """The deployed configuration, scraping the running services and evaluating every rule once a second.
+
+    Rules without intervals of their own are written to the folder.
+    """
     _, document = read_yaml((DEPLOY / "prometheus" / "prometheus.yml").read_text())
     job = document["scrape_configs"][0]
     job["static_configs"] = [one for one in job["static_configs"] if one["labels"]["service"] in running]
@@ -123,7 +126,9 @@ def prometheus_configuration(running: Mapping[str, Listening]) -> dict[str, Any]
         for names in job.get("dns_sd_configs", ()):
             names["port"] = int(names["port"])
     every_second = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    return {**document, "global": every_second, "rule_files": [str(path) for path in RULES]}
+    for path in RULES:
+        (folder / path.name).write_text(re.sub(r"(?m)^ +interval: .*$", "", path.read_text()))
+    return {**document, "global": every_second, "rule_files": [path.name for path in RULES]}
 
 
 async def services_up(url: str) -> int:
