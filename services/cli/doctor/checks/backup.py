@@ -11,7 +11,7 @@ from services.cli.doctor.finding import CheckFinding, good, look
 
 OLD = timedelta(days=2)
 _LAST = "SELECT max(finished_at) FROM notices.backup"
-_TODO = "run: andon backup FOLDER, each day by a timer"
+_WAY_OUT = "run: andon backup FOLDER, each day by a timer"
 
 
 async def _run(site: Site) -> list[CheckFinding]:
@@ -29,9 +29,9 @@ async def _run(site: Site) -> list[CheckFinding]:
 def finding_of(finished: datetime | None, now: datetime) -> CheckFinding:
     """How long ago the last backup was finished; None: never."""
     if finished is None:
-        return look("backup", "there never was one", _TODO)
+        return look("backup", "there never was one", _WAY_OUT)
     text = f"the last one was finished at {finished:%Y-%m-%d %H:%M} UTC"
-    return good("backup", text) if now - finished <= OLD else look("backup", text, _TODO)
+    return good("backup", text) if now - finished <= OLD else look("backup", text, _WAY_OUT)
 
 
 CHECK = Check("backup", _run, needs=("postgres",))

@@ -19,7 +19,7 @@ from shared.kafka.admin import partitions_of
 from shared.postgres.clock import DatabaseClock
 
 LOOK_SECONDS, BAD_SECONDS = 1.0, 30.0
-_TODO = "keep the clocks of all machines right with NTP: timedatectl status"
+_WAY_OUT = "keep the clocks of all machines right with NTP: timedatectl status"
 
 
 async def _run(site: Site) -> list[CheckFinding]:
@@ -33,8 +33,8 @@ def database_finding(ahead: timedelta) -> CheckFinding:
     side = "ahead of" if seconds > 0 else "behind"
     text = f"Postgres' is {abs(seconds):.1f} s {side} this machine's"
     if abs(seconds) >= BAD_SECONDS:
-        return bad("clocks", text, _TODO)
-    return look("clocks", text, _TODO) if abs(seconds) >= LOOK_SECONDS else good("clocks", text)
+        return bad("clocks", text, _WAY_OUT)
+    return look("clocks", text, _WAY_OUT) if abs(seconds) >= LOOK_SECONDS else good("clocks", text)
 
 
 def writers_finding(stamped: list[int]) -> CheckFinding:
@@ -42,7 +42,7 @@ def writers_finding(stamped: list[int]) -> CheckFinding:
     if not stamped:
         return good("clocks of writers", f"no record of {RECEIVED} is stamped in the future")
     numbers = ", ".join(map(str, stamped))
-    return bad("clocks of writers", f"{RECEIVED} has records stamped in the future, in partition {numbers}", _TODO)
+    return bad("clocks of writers", f"{RECEIVED} has records stamped in the future, in partition {numbers}", _WAY_OUT)
 
 
 async def _database_ahead(site: Site) -> timedelta:

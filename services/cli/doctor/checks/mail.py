@@ -13,7 +13,7 @@ from services.notifier.delivery.smtp import SmtpServer, Undelivered
 from services.notifier.settings import NotifierSettings
 
 ANSWER_SECONDS = 5.0
-_TODO = "see docs/operator/mail-server.md"
+_WAY_OUT = "see docs/operator/mail-server.md"
 
 
 async def _run(site: Site) -> list[CheckFinding]:
@@ -42,9 +42,9 @@ def _connected(settings: NotifierSettings, address: str) -> CheckFinding:
 
 def _unusable(settings: NotifierSettings, text: str) -> CheckFinding:
     if "smtp_host" in settings.model_fields_set:
-        return bad("mail server", text, _TODO)
+        return bad("mail server", text, _WAY_OUT)
     # The environment of an operator need not be that of the notifier.
-    return look("mail server", text, f"give this command the notifier's settings, ANDON_SMTP_HOST at least; {_TODO}")
+    return look("mail server", text, f"give this command the notifier's settings, ANDON_SMTP_HOST at least; {_WAY_OUT}")
 
 
 async def _sent(server: SmtpServer, settings: NotifierSettings, address: str) -> CheckFinding:
@@ -52,7 +52,7 @@ async def _sent(server: SmtpServer, settings: NotifierSettings, address: str) ->
     try:
         await server.send(_mail(settings, address).as_bytes(policy=SMTP), address, until)
     except Undelivered as error:
-        return bad("test mail", f"to {address} was refused: {error.answer}", _TODO)
+        return bad("test mail", f"to {address} was refused: {error.answer}", _WAY_OUT)
     return good("test mail", f"the server took one for {address}; whether it arrives, that mailbox shows")
 
 
