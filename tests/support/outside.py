@@ -17,8 +17,8 @@ ROOT = Path(os.environ.get(VARIABLE) or Path(__file__).parents[3] / "shared").re
 
 
 def only_whole() -> pytest.MarkDecorator:
-    """Leaves a test to `make proofs`."""
-    return pytest.mark.skipif(not IS_WHOLE, reason="takes minutes: make proofs")
+    """Leaves a test to `make proofs`; one of containers, to `make test-containers` with this variable."""
+    return pytest.mark.skipif(not IS_WHOLE, reason=f"takes minutes: {WHOLE}=1")
 
 
 def data(*parts: str) -> Path:
