@@ -117,3 +117,10 @@ def test_shellcheck_finds_nothing(script: Path) -> None:
     ended = subprocess.run([program, str(script)], capture_output=True, text=True, check=False)
 
     assert (ended.returncode, ended.stdout) == (0, "")
+
+
+def test_any_setting_can_be_given_to_every_container_of_andon() -> None:
+    for name, service in SERVICES.items():
+        if service["image"].startswith("andon"):
+            assert {"path": "./deploy/settings.env", "required": False} in service.get("env_file", []), name
+    assert "/deploy/settings.env" in (ROOT / ".gitignore").read_text().splitlines()
