@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -34,14 +35,27 @@ def cache_folder() -> Path:
 def jars() -> Path:
     """The folder with the checked jars, downloaded if it does not exist. Raises JarError."""
     folder = cache_folder()
-    if not (folder / ".checked").exists():
-        download = folder.with_suffix(f".{os.getpid()}")
-        _download(download)
-        _check(download)
-        (download / ".checked").touch()
-        shutil.rmtree(folder, ignore_errors=True)
-        download.rename(folder)
+    if not _is_checked(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Of several that start at once, one downloads: jgo fails where another of it writes to its cache.
+        with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not _is_checked(folder):
+                _fetch(folder)
     return folder
+
+
+def _is_checked(folder: Path) -> bool:
+    return (folder / ".checked").exists()
+
+
+def _fetch(folder: Path) -> None:
+    download = folder.with_suffix(f".{os.getpid()}")
+    _download(download)
+    _check(download)
+    (download / ".checked").touch()
+    shutil.rmtree(folder, ignore_errors=True)
+    download.rename(folder)
 
 
 def _download(folder: Path) -> None:
