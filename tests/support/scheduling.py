@@ -12,6 +12,8 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 GROUPS = {
     "tests/browser": "tests/browser",
     "tests/integration/deploy": "tests/integration/deploy",
+    # It asks at the usual ports, where a demo listens.
+    "tests/integration/cli/test_doctor.py": "tests/system/demo",
     "tests/system/test_demo_servers.py": "tests/system/demo",
     "tests/system/test_line.py": "tests/system/demo",
 }
