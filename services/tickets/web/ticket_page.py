@@ -32,7 +32,7 @@ from shared.contracts.problems import ProblemData
 from shared.flow.calendars import AgeClocks
 from shared.flow.statistics.columns import Chart
 from shared.policy import StageTitles
-from shared.postgres.pool import Connection, Record
+from shared.postgres.pool import Connection, Record, snapshot
 from shared.wording.quantities import CALENDAR_DAY
 
 FIRST_SNOOZE_DAY, LAST_SNOOZE_DAY = 1, 90
@@ -137,7 +137,7 @@ class TicketPage:
 
     async def load(self, number: int) -> TicketContent | None:
         """What there is of a ticket; None: there is no such ticket."""
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             ticket = await tickets.get(connection, number)
             if ticket is None:
                 return None
@@ -192,7 +192,7 @@ class TicketPage:
     async def deals(self, request: Request) -> Response:
         """All deals of a ticket as a file for spreadsheets."""
         number = request.path_params["number"]
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             ticket = await tickets.get(connection, number)
             latest = await self._latest(connection, ticket) if ticket else None
         if latest is None:
@@ -214,7 +214,7 @@ class TicketPage:
         return Response(await DRAWINGS.png(to_json(chart)), media_type="image/png")
 
     async def _chart(self, request: Request, reader: Callable[..., Any]) -> Drawing | None:
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             ticket = await tickets.get(connection, request.path_params["number"])
             if ticket is None or not self._has_place(ticket):
                 return None
