@@ -128,6 +128,7 @@ class TicketPage:
             has_issues=bool(self._issues.names),
             by_person=CHOICES,
             **page.tried.parts(ticket, self._policy, page.titles),
+            ack_within=self._ack_within(ticket),
             doing_limit=self._policy.doing_limit,
             rule=view_models.rule_words(ticket.problem),
             answer=refusal.error is not None,
@@ -182,6 +183,11 @@ class TicketPage:
         if not self._has_stage(ticket):
             return CALENDAR_DAY
         return self._policy.day_seconds(ticket.problem.pipeline, ticket.problem.stage or "")
+
+    def _ack_within(self, ticket: Ticket) -> str | None:
+        """How soon somebody is to acknowledge it; None where the policy does not say."""
+        pipeline = self._policy.pipelines.get(ticket.problem.pipeline)
+        return pipeline.ack_within.words() if pipeline and pipeline.ack_within else None
 
     def no_ticket(self, number: int) -> Response:
         return self._error(404, f"There is no ticket {number}", "The list of tickets shows all that there are.")
