@@ -160,6 +160,7 @@ audit: $(VENV)/.release ## ask for known vulnerabilities of what is pinned
 lock: $(VENV)/.dev ## pin the dependencies again
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra import --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/import.txt
+	$(BIN)/uv pip compile pyproject.toml --extra traces --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/traces.txt
 	$(BIN)/uv pip compile pyproject.toml --extra compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/compile.txt
 	$(BIN)/uv pip compile pyproject.toml --extra embedded --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/demo.txt
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/dev.txt

@@ -19,6 +19,7 @@ from services.intake.webhook_body import BodyRejected, OutOfMemoryBudget, Reques
 from shared.connectors.base.facts import Parsed
 from shared.connectors.base.messages import TranslationResult, to_messages, translate_request
 from shared.connectors.base.source import Reply, Request, Source, Unauthenticated
+from shared.runtime import tracing
 from shared.runtime.log import logger
 
 _log = logger(__name__)
@@ -63,7 +64,8 @@ class Ingest:
             return problem(404, "no such source; the URL ends with the name of a source in the sources file")
         reservation = self._memory.reserve(name)
         try:
-            reply = await self._read_and_process(source, read, reservation)
+            with tracing.request("webhook", source=name):
+                reply = await self._read_and_process(source, read, reservation)
         finally:
             reservation.release()
         self._metrics.count_reply(source.name, reply.status)

@@ -21,6 +21,7 @@ from services.tickets.store.messages import PendingMessage
 from shared.contracts.tickets import TicketEvent
 from shared.kafka.publisher import OutgoingMessage
 from shared.postgres.pool import TRANSIENT, Pool
+from shared.runtime import tracing
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.waiting import wait_within
@@ -69,7 +70,9 @@ class TicketPublisher:
         published = 0
         self._progress.beat(LOOP)
         for pending in await messages.pending(self._pool, BATCH):
-            if not await self._publish(pending, await self._with_chart(pending)):
+            with tracing.handling("publish ticket", [pending.event]):
+                is_ours = await self._publish(pending, await self._with_chart(pending))
+            if not is_ours:
                 break
             published += 1
             self._published()

@@ -1,4 +1,4 @@
-"""How long pages and API take, by route."""
+"""How long pages and API take, by route, and the traces that they begin."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Histogram
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.runtime import tracing
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
@@ -51,6 +53,7 @@ class _TimedRoute:
             await send(message)
 
         try:
-            await self._app(scope, receive, observed)
+            with tracing.request(f"{scope['method']} {self._pattern}"):
+                await self._app(scope, receive, observed)
         finally:
             self._seconds.labels(self._pattern, f"{status // 100}xx").observe(time.perf_counter() - started)

@@ -24,6 +24,8 @@ from pydantic import (
     WrapValidator,
 )
 
+from shared.traceparent import TRACEPARENT
+
 Data = TypeVar("Data")
 
 
@@ -129,7 +131,10 @@ class Message(BaseModel):
 
 
 class Envelope(Message, Generic[Data]):
-    """One CloudEvent. `(source, id)` identifies it; `time` is when it became true."""
+    """One CloudEvent. `(source, id)` identifies it; `time` is when it became true.
+
+    `traceparent`: of the trace that it belongs to (CloudEvents extension "Distributed Tracing"); None: of none.
+    """
 
     specversion: Literal["1.0"] = "1.0"
     id: Name
@@ -138,6 +143,7 @@ class Envelope(Message, Generic[Data]):
     subject: Name
     time: Moment
     receivedat: Moment | None = None
+    traceparent: str | None = None
     dataversion: int = 1
     data: Data
 
@@ -152,11 +158,16 @@ class Envelope(Message, Generic[Data]):
 
     def to_json(self) -> bytes:
         """The message as published. Fields that were never set are omitted, as an absent field means "not known"."""
+        trace = TRACEPARENT.get()
+        if trace is not None and self.traceparent is None:
+            return self.model_copy(update={"traceparent": trace}).to_json()
         return self.model_dump_json(exclude=self._unset()).encode()
 
     def _unset(self) -> dict[str, Any]:
-        """What to omit: fields of `data` that were never set, and an empty `receivedat`."""
+        """What to omit: fields of `data` that were never set, and attributes that are empty."""
         unset: dict[str, Any] = {"receivedat": True} if self.receivedat is None else {}
+        if self.traceparent is None:
+            unset["traceparent"] = True
         if isinstance(self.data, SparseData):
             unset["data"] = set(type(self.data).model_fields) - self.data.model_fields_set
         return unset

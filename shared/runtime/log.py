@@ -15,6 +15,8 @@ import structlog
 import structlog.tracebacks
 from structlog.typing import EventDict, Processor
 
+from shared.traceparent import TRACEPARENT
+
 # Without local variables: they hold payloads and secrets.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 LogForm = Literal["json", "console"]
@@ -79,6 +81,7 @@ def configure(form: LogForm, service: str) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            add_trace,
             faults,
             timestamps,
             tracebacks,
@@ -90,6 +93,13 @@ def configure(form: LogForm, service: str) -> None:
     )
     structlog.contextvars.bind_contextvars(service=service)
     _configure_libraries(service, LibraryFaults(faults), [timestamps, tracebacks, last])
+
+
+def add_trace(_: Any, __: str, event: EventDict) -> EventDict:
+    """The trace that the line belongs to, where one is recorded."""
+    if (trace := TRACEPARENT.get()) is not None:
+        event["trace"] = trace.split("-")[1]
+    return event
 
 
 def _renderer(form: LogForm) -> Processor:

@@ -30,6 +30,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from shared.runtime import tracing
 from shared.runtime.dependencies import Dependencies
 from shared.runtime.health import LoopReady, Progress
 from shared.runtime.http_limits import LimitedHttpProtocol
@@ -162,11 +163,14 @@ def main(
         sys.exit(f"{name} cannot start, its settings are wrong:\n{error}")
     configure(settings.log, name)
     try:
+        tracing.start(name, settings.replica, settings.traces, settings.traces_share)
         failed = uvloop.run(run(settings, lambda: build(settings), limits, partial(_exit_soon, limits)))
     except FaultsError as error:
         sys.exit(f"{name} cannot start, a file is wrong:\n{error}")
-    except CannotStart as error:
+    except (CannotStart, tracing.TracesMissing) as error:
         sys.exit(f"{name} cannot start: {error}")
+    finally:
+        tracing.stop()
     sys.exit(1 if failed else 0)
 
 

@@ -83,6 +83,12 @@ class ServiceSettings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535, description="port that the HTTP server listens on")
     replica: str = Field(default_factory=socket.gethostname, description="name of this replica, unique per service")
     revision: str = Field("", description="revision of the source, shown by `andon_build_info`; images set it")
+    traces: str = Field(
+        "",
+        description="address of an OpenTelemetry collector (OTLP over HTTP), such as http://collector:4318, that gets"
+        " the traces; needs andon[traces]. Empty: none are recorded",
+    )
+    traces_share: float = Field(0.01, ge=0, le=1, description="share of webhooks and pages whose trace is recorded")
     stuck_seconds: float = Field(
         300,
         gt=0,

@@ -27,6 +27,7 @@ from pydantic import ValidationError
 from shared.contracts.dead import DeadReason
 from shared.contracts.envelope import Envelope
 from shared.postgres.pool import TRANSIENT
+from shared.runtime import tracing
 from shared.runtime.log import logger
 from shared.runtime.validation import explain
 from shared.stream import dead_letters
@@ -134,6 +135,12 @@ class Processor(Generic[Message]):
     async def _run(
         self, records: Sequence[ConsumerRecord], known: Mapping[TopicPartition, int], handle: Callable[..., Any]
     ) -> None:
+        with tracing.handling(self._span_name(records), (record.value for record in records)):
+            await self._run_traced(records, known, handle)
+
+    async def _run_traced(
+        self, records: Sequence[ConsumerRecord], known: Mapping[TopicPartition, int], handle: Callable[..., Any]
+    ) -> None:
         async with self._transactions.begin() as transaction:
             claimed = await transaction.claim(records, known)
             if claimed:
@@ -144,6 +151,10 @@ class Processor(Generic[Message]):
             await self._handler.finish(transaction, records)
             if transaction.has_published:
                 transaction.after_commit(self._published)
+            transaction.after_commit(tracing.remember)
+
+    def _span_name(self, records: Sequence[ConsumerRecord]) -> str:
+        return f"handle {records[0].topic.removeprefix(self._prefix)}" if records else "handle"
 
     async def _handle_all(self, transaction: Transaction, messages: list[Received[Message]]) -> None:
         await self._handler.handle(transaction, messages)

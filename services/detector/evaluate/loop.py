@@ -21,6 +21,7 @@ from shared.contracts.topics import EVENTS
 from shared.kafka.log_ends import LogEndsClient
 from shared.postgres.clock import DatabaseClock
 from shared.postgres.pool import TRANSIENT, Connection, Pool
+from shared.runtime import tracing
 from shared.runtime.clock import Clock, ClockKind
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
@@ -188,7 +189,7 @@ class EvaluationLoop:
 
     async def run_once(self) -> None:
         """One pass. Raises OtherPolicyError, with nothing of it done, where another policy is in force."""
-        with self._metrics.pass_seconds.time():
+        with self._metrics.pass_seconds.time(), tracing.following("evaluate"):
             outcome = await self._pass.run()
         if self._advances(outcome) or outcome.is_held or outcome.result is not None:
             self._beat()

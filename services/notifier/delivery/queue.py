@@ -39,6 +39,7 @@ WHERE id IN (
         )
     ORDER BY due LIMIT $2 FOR UPDATE SKIP LOCKED
 ) RETURNING id, message_id, to_name, to_mail, wanted_at, attempts, claimed_until AS claim, unanswered, answer, report,
+    traceparent,
     greatest(wanted_at - created_at, interval '0') AS held
 """
 _NOTICES = """

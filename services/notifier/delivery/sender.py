@@ -20,6 +20,7 @@ from services.notifier.metrics import NotifierMetrics
 from services.notifier.render.compose import Composer
 from shared.contracts.notices import NoticeReason, NoticeResult
 from shared.postgres.pool import TRANSIENT
+from shared.runtime import tracing
 from shared.runtime.clock import Clock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
@@ -170,7 +171,7 @@ class Sender:
     async def _hand_over(self, mail: Mail, content: bytes, deadline: float) -> bool:
         is_asked_only = mail.is_trial and not self._trial.is_due()
         try:
-            with self._metrics.seconds.time():
+            with self._metrics.seconds.time(), tracing.continuing("send mail", mail.traceparent):
                 await self._server.send(
                     content, mail.to_mail, deadline, self._links.return_path(mail.id), is_asked_only
                 )

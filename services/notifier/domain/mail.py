@@ -72,7 +72,7 @@ class Mail:
 
     It carries one notice, or a weekly report. `wanted_at`: when it should go out. `unanswered`: how often its content
     was handed over without an answer. `answer`: the last one that was no success. `held`: how long it was to wait, for
-    quiet hours or the mail before.
+    quiet hours or the mail before. `traceparent`: of the trace in which it was written; None: none is recorded.
     """
 
     id: int
@@ -87,6 +87,7 @@ class Mail:
     answer: str | None = None
     report: ReportData | None = None
     held: timedelta = timedelta(0)
+    traceparent: str | None = None
 
     @property
     def reasons(self) -> list[NoticeReason]:

@@ -13,6 +13,7 @@ from services.notifier.domain.reasons import ABOUT_PROBLEM, URGENT
 from shared.contracts.notices import NoticeReason
 from shared.contracts.tickets import TicketData
 from shared.postgres.pool import Connection, Record
+from shared.traceparent import TRACEPARENT
 
 # Locks the mails, so that no sender claims one between a decision and its commit.
 _WAITING = """
@@ -31,8 +32,8 @@ FROM notice JOIN mail ON mail.id = notice.mail WHERE thread = $1
 """
 _INSERT = """
 WITH single AS (
-    INSERT INTO mail (message_id, kind, to_name, to_mail, wanted_at, due)
-    VALUES ($1, 'single', $2, $3, $4, $4) RETURNING id
+    INSERT INTO mail (message_id, kind, to_name, to_mail, wanted_at, due, traceparent)
+    VALUES ($1, 'single', $2, $3, $4, $4, $14) RETURNING id
 )
 INSERT INTO notice (mail, thread, name, ticket, seq, latest_seq, latest_at, reason, role, facts, changes)
 SELECT id, $5, $6, $7, $8, $8, greatest($9, (SELECT max(latest_at) FROM notice WHERE thread = $5)), $10, $11, $12,
@@ -144,7 +145,7 @@ async def _insert(
         _INSERT,
         *(identity, reader.name, reader.mail, due),
         *(thread, name, facts.ticket, facts.seq, facts.at, reason.value, to.role),
-        *(facts.model_dump(mode="json"), news.covered.model_dump(mode="json")),
+        *(facts.model_dump(mode="json"), news.covered.model_dump(mode="json"), TRACEPARENT.get()),
     )
 
 

@@ -16,6 +16,7 @@ from shared.contracts.stages import StageData, StageEvent
 from shared.contracts.topics import EVENTS, STAGES, dead
 from shared.kafka.publisher import OutgoingMessage
 from shared.runtime.log import logger
+from shared.traceparent import TRACEPARENT
 
 _log = logger(__name__)
 MAX_CLOCK_SKEW = timedelta(minutes=5)
@@ -140,6 +141,8 @@ def _deal_event(source: str, fact: DealFact, received: str, prefix: str, transla
     }
     if translation:
         value["translation"] = translation
+    if (trace := TRACEPARENT.get()) is not None:
+        value["traceparent"] = trace
     return OutgoingMessage(prefix + EVENTS, deal.encode(), compact(value))
 
 
