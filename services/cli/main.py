@@ -28,6 +28,7 @@ from services.cli.commands import (
     sources,
     stages,
     topics,
+    upgrade,
     user,
     verify,
 )
@@ -76,6 +77,7 @@ app.add_typer(user.app, name="user", rich_help_panel=SETUP)
 app.add_typer(audit.app, name="audit", rich_help_panel=SETUP)
 app.add_typer(topics.app, name="topics", rich_help_panel=SETUP)
 app.command(rich_help_panel=SETUP)(migrate.migrate)
+app.command(rich_help_panel=OPERATE)(upgrade.upgrade)
 for service in (
     services.intake,
     services.detector,
