@@ -53,10 +53,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         long_first(items)
 
 
-def pytest_collection_finish() -> None:
-    """Take the modules and tests out of the garbage collector's sight: it would walk them again and again."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep modules and tests out of the garbage collector's sight: it would walk them again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        # A tenth of the time of tests went into collecting: what they make is mostly gone without.
+        gc.set_threshold(20_000, 50, 100)
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
