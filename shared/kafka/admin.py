@@ -14,7 +14,7 @@ from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedErr
 from shared.contracts.topics import ALL_TOPICS, Topic
 from shared.kafka.access import KafkaAccess
 
-LISTED_SECONDS = 10.0
+KNOWN_SECONDS = 10.0
 
 
 class TopicMismatchError(Exception):
@@ -48,23 +48,27 @@ async def create_topics(
         # The list of a broker may be old: some are there all the same.
         found_late = {topic.name for topic in new} - set(created)
         _check_partitions(await _partition_counts(admin, found_late), topics, prefix)
-        await _listed(admin, created)
+        await _known(admin, created)
         return created
     finally:
         await admin.close()
 
 
 async def _partition_counts(admin: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, int]:
-    described = await admin.describe_topics(sorted(names)) if names else []
-    return {topic["topic"]: len(topic["partitions"]) for topic in described}
+    return {topic["topic"]: len(topic["partitions"]) for topic in await _described(admin, names)}
 
 
-async def _listed(admin: AIOKafkaAdminClient, names: Collection[str]) -> None:
-    """Wait until the broker lists topics, which the controller creates a moment before; LISTED_SECONDS at most."""
+async def _known(admin: AIOKafkaAdminClient, names: Collection[str]) -> None:
+    """Wait until the broker knows topics, which the controller creates a moment before; KNOWN_SECONDS at most."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(LISTED_SECONDS):
-            while set(names) - set(await admin.list_topics()):  # noqa: ASYNC110 (brokers call nobody back)
+        async with asyncio.timeout(KNOWN_SECONDS):
+            while any(topic["error_code"] for topic in await _described(admin, names)):
                 await asyncio.sleep(0.02)
+
+
+async def _described(admin: AIOKafkaAdminClient, names: Collection[str]) -> list[dict[str, Any]]:
+    """What a broker knows of these topics. It would describe all for none, and may create those that are missing."""
+    return list(await admin.describe_topics(sorted(names))) if names else []
 
 
 def _created(answer: Any) -> list[str]:

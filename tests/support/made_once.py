@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
+from pydantic import TypeAdapter
 from starlette.routing import BaseRoute, Match, Router
 from starlette.types import Receive, Scope, Send
 
@@ -40,3 +42,17 @@ class LateRoutes(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._router(scope, receive, send)
+
+
+class TypeAdapters:
+    """Called instead of pydantic's `TypeAdapter`, for one adapter of each annotated type and settings."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[Any, str], TypeAdapter[Any]] = {}
+
+    def __call__(self, annotated: Any, *, config: Any = None) -> TypeAdapter[Any]:
+        # Fields of pydantic have no hash, and their text holds all that they say.
+        key = annotated.__origin__, repr((annotated.__metadata__, config))
+        if key not in self._made:
+            self._made[key] = TypeAdapter(annotated, config=config)
+        return self._made[key]

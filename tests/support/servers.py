@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from services.demo.kafka import Kafka
 from services.demo.ports import free_port
 from services.demo.postgres import Postgres
+from tests.support.java_archive import started
 
 # No test cuts the power: what was committed survives a killed server without these. Each test's database is small and
 # short-lived, so cleaning up hundreds of them is lost labour.
@@ -42,10 +43,9 @@ def kafka_address(folder: Path) -> Iterator[str]:
     else:
         server = Kafka(folder / "kafka")
         try:
-            server.start()
-            yield server.bootstrap
+            with started(server):
+                yield server.bootstrap
         finally:
-            server.stop()
             shutil.rmtree(server.folder, ignore_errors=True)
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import fastapi._compat.v2
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
@@ -17,7 +18,11 @@ from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, Noti
 from shared.postgres.pool import Pool, open_pool
 from tests.integration.tickets.page_app import page_app
 from tests.integration.tickets.records import TicketParts, record
+from tests.support.made_once import TypeAdapters
 from tests.support.problems import POLICY, event, evidence, policy, problem
+
+# Each application has the same routes, and FastAPI makes the types of their fields anew: most of a test's time.
+fastapi._compat.v2.TypeAdapter = TypeAdapters()
 
 
 @pytest.fixture

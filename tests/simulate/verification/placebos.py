@@ -60,9 +60,9 @@ def cells() -> Iterator[Cell]:
         yield Cell(STUDY, "bpic2012", _placebos, (_LOANS,))
 
 
-def _placebos(_: Random, __: float, log: str) -> Iterator[SimulatedFigure]:
-    """The same at any scale: there is one log."""
-    made, name = list(placebo_changes(log)), log.partition("/")[0]
+def _placebos(_: Random, scale: float, log: str) -> Iterator[SimulatedFigure]:
+    """At a scale of 1/2, of every second change: there is one log."""
+    made, name = list(placebo_changes(log, round(1 / scale))), log.partition("/")[0]
     quiet = [one for one in made if one.quiet]
     for column, some in groupby(sorted(quiet, key=lambda one: one.chart.column), lambda one: one.chart.column):
         yield _verified(f"{name}, {column.measure}", list(some), None)
@@ -82,14 +82,14 @@ def _verified(case: str, made: Sequence[PlaceboChange], most: float | None) -> S
 
 
 @cache
-def placebo_changes(name: str) -> Sequence[PlaceboChange]:
-    """Those that have weeks enough before and after them."""
+def placebo_changes(name: str, every: int = 1) -> Sequence[PlaceboChange]:
+    """Those that have weeks enough before and after them; with 2, every second one of each chart."""
     log, plan = PrintedLog(name), _PLANS[name]
     return [
         change
         for chart in log.values
         if chart.column.measure in (PIPELINE_MEASURES if chart.column.of_pipeline else STAGE_MEASURES)
-        for week in range(_LEAST_BEFORE + 1, len(log.values[chart]) - plan.window + 1, plan.step)
+        for week in range(_LEAST_BEFORE + 1, len(log.values[chart]) - plan.window + 1, plan.step * every)
         if (change := _placebo(log, chart, week, plan.window)) is not None
     ]
 

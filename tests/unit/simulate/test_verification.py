@@ -134,9 +134,9 @@ def test_a_plain_gain_is_verified_on_either_side() -> None:
 
 @pytest.mark.slow
 def test_changes_that_never_were_in_the_log_of_a_shop() -> None:
-    found = {(one.case, one.what): one for one in next(iter(placebos.cells())).figures(1)}
+    found = {(one.case, one.what): one for one in next(iter(placebos.cells())).figures(0.25)}
 
-    assert found["shop, all charts", "changes that never were"].value > 500
+    assert found["shop, all charts", "changes that never were"].value > 250
     assert found["shop, all charts", "verified"].is_met
     assert found["shop, all charts", "draft rule"].value > 0.1
 
