@@ -10,7 +10,7 @@ from shared.postgres.pool import Pool
 
 # Decisions about a ticket depend on some of its notices, however old: the newest, the one that covers its latest change
 # (a second delivery of a change is known by it), and the last ones that were sent: of all, of those that tell of the
-# problem ($3), and of verdicts. These stay.
+# problem ($3), and of verdicts. These stay. One whose answer was lost may have ended after newer ones.
 _DELETE_NOTICES = """
 DELETE FROM notice WHERE id IN (
     SELECT old.id FROM notice AS old JOIN mail ON mail.id = old.mail
@@ -20,7 +20,7 @@ DELETE FROM notice WHERE id IN (
         )
         AND (mail.state <> 'sent' OR EXISTS (
             SELECT FROM notice AS n JOIN mail AS m ON m.id = n.mail
-            WHERE n.thread = old.thread AND n.id > old.id AND m.state = 'sent'
+            WHERE n.thread = old.thread AND n.id > old.id AND m.state = 'sent' AND m.ended_at >= mail.ended_at
                 AND (n.reason = ANY($3) OR old.reason <> ALL($3)) AND (n.reason = 'verdict' OR old.reason <> 'verdict')
         ))
     LIMIT $2

@@ -88,6 +88,25 @@ async def test_pruning_changes_no_decision_and_leaves_little(pool: Pool) -> None
     assert await pruner(pool).run_once() == 0
 
 
+async def test_the_time_of_the_last_mail_stays_where_an_older_one_ended_last(pool: Pool) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        for seq in (1, 2):
+            facts = ticket_event(TicketChange.REOPENED if seq > 1 else TicketChange.OPENED, 1, seq).data
+            await write_change(connection, facts, datetime.now(UTC), timedelta(0))
+            await connection.execute(
+                "UPDATE mail SET state = 'sent', ended_at = clock_timestamp() WHERE state = 'waiting'"
+            )
+        await connection.execute(
+            "UPDATE mail SET ended_at = ended_at + interval '1 minute' WHERE id = (SELECT min(id) FROM mail)"
+        )
+    await pool.execute(_AGE)
+    before = await histories(pool)
+
+    await pruner(pool).run_once()
+
+    assert await histories(pool) == before
+
+
 async def test_mails_that_ended_lately_stay(pool: Pool) -> None:
     await live(pool, random.Random(7), 1)
     await pool.execute("UPDATE mail SET state = 'sent', ended_at = clock_timestamp() WHERE state = 'waiting'")
