@@ -21,7 +21,6 @@ from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from tests.support import examples, outside
 from tests.support.databases import drop_database, drop_databases, migrated_database, new_database
-from tests.support.java_archive import use_archive
 from tests.support.processes import ServiceProcess
 from tests.support.scheduling import GroupScheduling, long_first
 from tests.support.servers import kafka_address, postgres_dsn
@@ -40,7 +39,6 @@ def pytest_configure() -> None:
     """End on SIGTERM as on Ctrl-C: fixtures stop their servers and remove what they made. Fork services."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     ServiceProcess.is_forked = True
-    use_archive()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -17,7 +17,6 @@ from aiokafka.errors import KafkaError
 from services.demo.kafka import Kafka
 from services.demo.ports import free_port
 from services.demo.postgres import Postgres
-from tests.support.java_archive import started
 
 # No test cuts the power: what was committed survives a killed server without these. Each test's database is small and
 # short-lived, so cleaning up hundreds of them is lost labour.
@@ -43,9 +42,10 @@ def kafka_address(folder: Path) -> Iterator[str]:
     else:
         server = Kafka(folder / "kafka")
         try:
-            with started(server):
-                yield server.bootstrap
+            server.start()
+            yield server.bootstrap
         finally:
+            server.stop()
             shutil.rmtree(server.folder, ignore_errors=True)
 
 
