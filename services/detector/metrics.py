@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shared.contracts.dead import DeadReason
 from shared.contracts.problems import ProblemReason
-from shared.runtime.batch_histogram import BatchHistogram
+from shared.runtime.loop_histogram import LoopHistogram
 from shared.runtime.measured import MeasuredGauge
 from shared.runtime.metrics import BATCH_SECONDS
 
@@ -44,13 +44,13 @@ class DetectorMetrics:
             registry=registry,
         )
         self.dead = {reason: dead.labels(reason.value) for reason in DeadReason}
-        self.event_seen = BatchHistogram(
+        self.event_seen = LoopHistogram(
             "andon_event_seen_seconds",
             "Time from when an event was received to when its deal stands as it says, by the clocks of both servers; "
             "of events that were not known before. None in replays. Of a replica: aggregate by sum.",
             SEEN_SECONDS,
             registry,
-        )
+        ).child()
         self.late = Counter(
             "andon_detector_late_events_total",
             "Events applied whose time is older than judgement time by more than the policy's lateness. "

@@ -7,16 +7,17 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from shared.connectors.base.source import RefusalReason
 from shared.contracts.dead import DeadReason
+from shared.runtime.loop_histogram import LoopHistogram
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 RESULTS = ("accepted", "described", "ignored", "dead")
 # Requests refused in a row after which a source is taken to have a wrong secret: RequestsRefused in the alert rules.
 REFUSALS = 3
-STATUSES = (202, 401, 413, 415, 429, 503)
+STATUSES = (200, 202, 401, 413, 415, 429, 503)
 
 
 class IntakeMetrics:
@@ -66,27 +67,28 @@ class IntakeMetrics:
         )
 
     def _time_requests(self, registry: CollectorRegistry) -> None:
-        self.seconds = Histogram(
+        self.seconds = LoopHistogram(
             "andon_intake_request_seconds",
             "time from request to response. Of a replica: aggregate by sum.",
-            buckets=SECONDS,
-            registry=registry,
-        )
-        genuine = Histogram(
+            SECONDS,
+            registry,
+        ).child()
+        genuine = LoopHistogram(
             "andon_intake_genuine_seconds",
             "time from when a request that passed its check was read to its response, by result: accepted is 2xx, "
             "failed all else. Of a replica: aggregate by sum.",
-            ["result"],
-            buckets=SECONDS,
-            registry=registry,
+            SECONDS,
+            registry,
+            "result",
+            ("accepted", "failed"),
         )
-        self.accepted_seconds, self.failed_seconds = genuine.labels("accepted"), genuine.labels("failed")
-        self.publish_seconds = Histogram(
+        self.accepted_seconds, self.failed_seconds = genuine.child("accepted"), genuine.child("failed")
+        self.publish_seconds = LoopHistogram(
             "andon_intake_publish_seconds",
             "time until Kafka acknowledged a write. Of a replica: aggregate by sum.",
-            buckets=SECONDS,
-            registry=registry,
-        )
+            SECONDS,
+            registry,
+        ).child()
 
     def _show_state(self, registry: CollectorRegistry) -> None:
         self.last_genuine = Gauge(

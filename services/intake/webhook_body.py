@@ -75,8 +75,12 @@ def _encoded(encoding: str) -> BodyRejected:
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Names in lower case, as ASGI has them. A repeated header becomes a list (RFC 9110), which no check accepts."""
-    found: dict[str, str] = {}
-    for name, value in raw:
+    listed = list(raw)
+    found = {name.decode("latin-1"): value.decode("latin-1") for name, value in listed}
+    if len(found) == len(listed):
+        return found
+    found = {}
+    for name, value in listed:
         key, text = name.decode("latin-1"), value.decode("latin-1")
         found[key] = f"{found[key]}, {text}" if key in found else text
     return found

@@ -7,7 +7,8 @@ has applied some events can go on with later ones; the result equals that of app
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -32,6 +33,10 @@ class EventKey(NamedTuple):
     id: str
 
 
+# From a sequence, in a third of the time that the constructor takes.
+_key = partial(tuple.__new__, EventKey)
+
+
 class Event(NamedTuple):
     """One event of one deal. `data` holds only the fields that the event sets, times in microseconds."""
 
@@ -40,7 +45,8 @@ class Event(NamedTuple):
     data: dict[str, Any]
 
 
-@dataclass(slots=True)
+# Compiled, a constructor of one's own takes a tenth of the time of a dataclass's, which stays Python.
+@dataclass(slots=True, init=False)
 class Visit:
     """A stay in one open stage, `[entered, left)`; `left` is None while it lasts.
 
@@ -54,10 +60,26 @@ class Visit:
     stage: str
     entered: int
     known: bool
-    left: int | None = None
-    progress: list[int] = field(default_factory=list)
-    steps: list[tuple[int, int | None]] = field(default_factory=list)
-    recorded: int = 0
+    left: int | None
+    progress: list[int]
+    steps: list[tuple[int, int | None]]
+    recorded: int
+
+    def __init__(
+        self,
+        pipeline: str,
+        stage: str,
+        entered: int,
+        known: bool,
+        left: int | None = None,
+        progress: list[int] | None = None,
+        steps: list[tuple[int, int | None]] | None = None,
+        recorded: int = 0,
+    ) -> None:
+        self.pipeline, self.stage, self.entered, self.known, self.left = pipeline, stage, entered, known, left
+        self.progress = [] if progress is None else progress
+        self.steps = [] if steps is None else steps
+        self.recorded = recorded
 
     @property
     def since(self) -> int:
@@ -95,7 +117,7 @@ ATTRIBUTES = ("name", "amount", "currency", "url", "expected_close")
 _UPDATES = frozenset({*ATTRIBUTES, "next_step_at"})  # Few events have any of these.
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class DealState:
     """A deal after the events applied so far.
 
@@ -107,27 +129,50 @@ class DealState:
     closed. `handover`: its place went to a new deal, by a merge among the events applied since the state was unpacked.
     """
 
-    last: EventKey | None = None
-    created: int | None = None
-    staged: bool = False
-    closed: bool = False
-    gone: bool = False
-    merged: bool = False
-    reopened: bool = False
-    reopened_at: int | None = None
-    pipeline: str | None = None
-    stage: NamedStage | None = None
-    before: NamedStage | None = None
-    step: int | None = None
-    current: Visit | None = None
-    attributes: dict[str, Any] = field(default_factory=dict)
+    last: EventKey | None
+    created: int | None
+    staged: bool
+    closed: bool
+    gone: bool
+    merged: bool
+    reopened: bool
+    reopened_at: int | None
+    pipeline: str | None
+    stage: NamedStage | None
+    before: NamedStage | None
+    step: int | None
+    current: Visit | None
+    attributes: dict[str, Any]
     # Touches and plans from before the first stage was known: a visit that began earlier takes them over.
-    touches: list[int] = field(default_factory=list)
-    plans: list[tuple[int, int | None]] = field(default_factory=list)
-    finished: list[Visit] = field(default_factory=list)
-    closings: list[Closing] = field(default_factory=list)
-    withdrawn: list[WithdrawnVisit] = field(default_factory=list)
-    handover: Handover | None = None
+    touches: list[int]
+    plans: list[tuple[int, int | None]]
+    finished: list[Visit]
+    closings: list[Closing]
+    withdrawn: list[WithdrawnVisit]
+    handover: Handover | None
+
+    def __init__(
+        self,
+        last: EventKey | None = None,
+        created: int | None = None,
+        flags: int = 0,
+        reopened_at: int | None = None,
+        pipeline: str | None = None,
+        stage: NamedStage | None = None,
+        before: NamedStage | None = None,
+        step: int | None = None,
+        current: Visit | None = None,
+        attributes: dict[str, Any] | None = None,
+    ) -> None:
+        """`flags`: as `pack` writes them."""
+        self.last, self.created, self.reopened_at = last, created, reopened_at
+        self.staged, self.closed, self.gone = flags & 1 != 0, flags & 2 != 0, flags & 4 != 0
+        self.merged, self.reopened = flags & 8 != 0, flags & 16 != 0
+        self.pipeline, self.stage, self.before, self.step, self.current = pipeline, stage, before, step, current
+        self.attributes = {} if attributes is None else attributes
+        self.touches, self.plans = [], []
+        self.finished, self.closings, self.withdrawn = [], [], []
+        self.handover = None
 
     @property
     def visits(self) -> list[Visit]:
@@ -343,20 +388,15 @@ class DealState:
     def unpack(raw: bytes) -> DealState:
         """The state that `pack` wrote."""
         last, flags, pipeline, stage, step, current, attributes, before, created, opened, *early = orjson.loads(raw)
-        touches, plans = early or ([], [])
         visit = None
         if current:
             pipe, name, entered, known, progress, steps, recorded = current
             visit = Visit(pipe, name, entered, known, None, progress, steps and [(a, b) for a, b in steps], recorded)
         # Arguments by position: a state is unpacked for nearly every event.
-        return DealState(
-            last and EventKey(*last),
+        state = DealState(
+            last and _key(last),
             created,
-            flags & 1 != 0,
-            flags & 2 != 0,
-            flags & 4 != 0,
-            flags & 8 != 0,
-            flags & 16 != 0,
+            flags,
             opened,
             pipeline,
             stage and (stage[0], stage[1]),
@@ -364,9 +404,11 @@ class DealState:
             step,
             visit,
             attributes,
-            touches,
-            plans and [(a, b) for a, b in plans],
         )
+        if early:
+            state.touches, plans = early
+            state.plans = [(a, b) for a, b in plans]
+        return state
 
 
 def _packed(v: Visit) -> list[Any]:

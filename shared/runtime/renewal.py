@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -38,25 +37,32 @@ class ServiceRenewal:
         self._asked.clear()
 
 
+class _Built:
+    """An application, and how many requests it has to answer."""
+
+    __slots__ = ("application", "requests")
+
+    def __init__(self, application: ASGIApp) -> None:
+        self.application, self.requests = application, 0
+
+
 class Front:
     """The application as it is built now. A request is answered by the one that it came to."""
 
     def __init__(self, application: ASGIApp) -> None:
-        self._application = application
-        self._requests = Counter[int]()
+        self._built = _Built(application)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        application = self._application
-        self._requests[id(application)] += 1
+        built = self._built
+        built.requests += 1
         try:
-            await application(scope, receive, send)
+            await built.application(scope, receive, send)
         finally:
-            self._requests[id(application)] -= 1
+            built.requests -= 1
 
     async def switch(self, application: ASGIApp, seconds: float) -> None:
         """Requests go to another application from now on. Waits for those to the one before, `seconds` at most."""
-        before, self._application = self._application, application
+        before, self._built = self._built, _Built(application)
         end = time.monotonic() + seconds
-        while self._requests[id(before)] and time.monotonic() < end:  # noqa: ASYNC110 (requests end one by one)
+        while before.requests and time.monotonic() < end:  # noqa: ASYNC110 (requests end one by one)
             await asyncio.sleep(_POLL_SECONDS)
-        del self._requests[id(before)]

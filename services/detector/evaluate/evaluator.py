@@ -210,9 +210,7 @@ class Evaluator:
         await evaluation.drop_checkpoints(connection, gone)
 
     async def _publish(self, connection: Connection, findings: list[Finding], span: _Span) -> PassResult:
-        revisions: list[RuleRevision] = []
-        for finding in findings:
-            revisions += await self._revise(connection, finding, span)
+        revisions = await self._revise(connection, findings, span) if findings else []
         # Measures first: the usual count, and the chart of a new ticket, are made of them.
         await self._publisher.publish_measures(connection, findings)
         await self._publisher.publish_problems(connection, revisions, span.until, span.now)
@@ -222,14 +220,16 @@ class Evaluator:
             result.published[one.revision.reason] = result.published.get(one.revision.reason, 0) + 1
         return result
 
-    async def _revise(self, connection: Connection, finding: Finding, span: _Span) -> list[RuleRevision]:
-        """Save the differences of one series; returns those worth a message."""
-        since = max(span.since, finding.start.at)
-        published = await evaluation.published(connection, dict.fromkeys((rule.key for rule in finding.rules), since))
-        worth = []
-        for rule in finding.rules:
-            lasting = [i for i in finding.result.intervals(rule.key) if i.cleared_at is None or i.cleared_at > since]
-            found = FoundIntervals(rule, lasting, finding.result.last.states[rule.key])
-            version = self._ruleset.policy.digest
-            worth += await revise(connection, found, published[rule.key], version, span.reached, span.now)
+    async def _revise(self, connection: Connection, findings: list[Finding], span: _Span) -> list[RuleRevision]:
+        """Save the differences of all series; returns those worth a message."""
+        since = {rule.key: max(span.since, finding.start.at) for finding in findings for rule in finding.rules}
+        published = await evaluation.published(connection, since)
+        worth: list[RuleRevision] = []
+        for finding in findings:
+            for rule in finding.rules:
+                intervals, edge = finding.result.intervals(rule.key), since[rule.key]
+                lasting = [i for i in intervals if i.cleared_at is None or i.cleared_at > edge]
+                found = FoundIntervals(rule, lasting, finding.result.last.states[rule.key])
+                version = self._ruleset.policy.digest
+                worth += await revise(connection, found, published[rule.key], version, span.reached, span.now)
         return worth

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from operator import attrgetter
@@ -15,29 +14,24 @@ from weakref import WeakSet
 import orjson
 from aiokafka import ConsumerRecord
 
-from services.detector.ingest import first_change
+from services.detector.ingest.batch_changes import BatchChanges
 from services.detector.ingest.future_times import FutureCheck
 from services.detector.ingest.source_pipelines import SourcePipelines
-from services.detector.ingest.stage_marks import StageMarks
 from services.detector.ingest.week_marks import WeekMarks
 from services.detector.metrics import DetectorMetrics
 from services.detector.publish.handovers import HandoverPublisher
 from services.detector.store import copy_tables, evaluation, history, learning, receipts, watermark
 from services.detector.store import stages as stage_store
-from services.detector.store.folded_deals import FoldedDeals
 from services.detector.store.history import Inserted, NewEvent, StoredState
 from services.detector.store.stages import StageMapCache
 from services.detector.store.watermark import Standing
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
-from shared.flow.deltas import CountDeltas
 from shared.flow.events import event_of
-from shared.flow.fold import fold
-from shared.flow.handover import Handover
 from shared.flow.ruleset import Ruleset
-from shared.flow.stage_resolver import StageResolver, source_of
+from shared.flow.stage_resolver import source_of
 from shared.flow.usual_events import UsualMessages
-from shared.flow.visits import ATTRIBUTES, CHANGED, LOST, TOUCHED, WON, DealState, Event, Visit
+from shared.flow.visits import DealState, Event
 from shared.postgres.pool import Connection
 from shared.runtime.instants import micros
 from shared.stream.processor import Received, contract
@@ -49,36 +43,12 @@ CHUNK = 100
 DIRECT_COPY_MIN = 200
 # Where that fails, Postgres logs an error; so do not try it again for this many batches.
 BATCHES_WITHOUT_DIRECT_COPY = 50
-# Fields that change no visit.
-_DESCRIBING = frozenset((*ATTRIBUTES, "reason", "activity", "buyer", "translation"))
 _KEY, _TIME = attrgetter("key"), attrgetter("key.time")
 # From a tuple, in a third of the time that the constructor takes.
 _new_event = partial(tuple.__new__, NewEvent)
 # Of a deal that is new.
 _UNKNOWN = StoredState(b"", 0)
 One = TypeVar("One")
-
-
-@dataclass
-class _Changes:
-    """What a batch changes: counts and deals. `first_at`: the first instant at which something changes.
-
-    `handovers`: what deals hand over now, where that may have changed.
-    """
-
-    resolver: StageResolver
-    counts: CountDeltas
-    marks: StageMarks
-    folded: FoldedDeals
-    handovers: dict[str, Handover | None] = field(default_factory=dict)
-    first_at: int | None = None
-    unknown_stage: int = 0
-    of_deleted_deals: int = 0
-
-    def since(self, instant: int | None) -> None:
-        """Something changes at the instant; None: nothing does."""
-        if instant is not None and (self.first_at is None or instant < self.first_at):
-            self.first_at = instant
 
 
 class EventWriter:
@@ -105,7 +75,6 @@ class EventWriter:
     ) -> None:
         self._ruleset, self._metrics, self._standings, self._committed = ruleset, metrics, standings, committed
         self._is_live = is_live
-        self._open_stages = frozenset(ruleset.stages)
         self._direct_copy_min = direct_copy_min
         self._future = FutureCheck(now, now_reuse)
         self._lateness = ruleset.policy.lateness.micros()
@@ -183,7 +152,8 @@ class EventWriter:
         await stage_store.share_sources(connection, sources)
         resolver = await self._stage_maps.refresh(connection)
         stored = await history.states(connection, list(new))
-        changes, out_of_order = await self._fold(new, former, stored, resolver)
+        changes = BatchChanges(self._ruleset, resolver)
+        out_of_order = await self._fold(new, former, stored, changes)
         await self._count_late(transaction, new)
         if out_of_order:
             await self._fold_anew(connection, changes, out_of_order, new, former)
@@ -206,11 +176,10 @@ class EventWriter:
         new: dict[str, list[Event]],
         former: dict[str, list[Event]],
         stored: dict[str, StoredState],
-        resolver: StageResolver,
-    ) -> tuple[_Changes, list[str]]:
+        changes: BatchChanges,
+    ) -> list[str]:
         """Fold what goes on from the stored states; the deals for which that does not do come back."""
-        marks, out_of_order = StageMarks(self._open_stages), list[str]()
-        changes = _Changes(resolver, CountDeltas(self._ruleset), marks, FoldedDeals(self._ruleset))
+        out_of_order = list[str]()
         # Sorted here once: rows are written in the order of deals.
         async for part in in_chunks(sorted(new)):
             for deal in part:
@@ -221,72 +190,21 @@ class EventWriter:
                 if deal in former or (state.last is not None and events[0].key < state.last):
                     out_of_order.append(deal)
                 else:
-                    self._go_on(changes, deal, state, events)
-        return changes, out_of_order
-
-    def _go_on(self, changes: _Changes, deal: str, state: DealState, events: list[Event]) -> None:
-        """The usual case: all events are later than those that the state has applied."""
-        before = state.current
-        if before is not None and all(map(_only_describes, events)):
-            # Nothing is counted or learned from attributes; the expected close is in weekly measures.
-            state.apply(events, changes.resolver)
-            changes.since(events[0].key.time)
-            changes.folded.add(deal, state, [])
-            return
-        if before is not None:
-            changes.counts.add(before, -1)
-        was_gone = state.gone
-        state.apply(events, changes.resolver)
-        if state.handover is not None:
-            changes.handovers[deal] = state.handover
-        if was_gone and state.gone and not state.merged:
-            changes.of_deleted_deals += sum(map(_places_deal, events))
-        known = after = state.visits
-        # Usually it goes on, or is the first that ended.
-        if before is not None and (not after or after[0] is not before):
-            known = [before, *after]
-            if before.entered not in [v.entered for v in after]:
-                changes.folded.gone.append((deal, before.entered))
-        first = first_change.of_later_events(events[0].key.time, after, before, state.withdrawn)
-        changes.since(first)
-        changes.marks.add(known, state.withdrawn, first)
-        self._keep(changes, deal, state, after)
+                    changes.go_on(deal, state, events)
+        return out_of_order
 
     async def _fold_anew(
         self,
         connection: Connection,
-        changes: _Changes,
+        changes: BatchChanges,
         deals: list[str],
         new: dict[str, list[Event]],
         former: dict[str, list[Event]],
     ) -> None:
         """An event comes before what the state has applied, or replaces a former one: fold all events of the deal."""
-        events, stored = await history.events_of(connection, deals), await history.visits_of(connection, deals)
+        events, entered = await history.events_of(connection, deals), await history.visits_of(connection, deals)
         for deal in deals:
-            added = {event.key.id for event in new[deal]}
-            others = [event for event in events[deal] if event.key.id not in added]
-            old = fold(others + former.get(deal, []), changes.resolver)
-            for visit in old.visits:
-                changes.counts.add(visit, -1)
-            state = fold(events[deal], changes.resolver)
-            if old.handover != state.handover:
-                changes.handovers[deal] = state.handover
-            first = first_change.of_refold(old, state, [*new[deal], *former.get(deal, ())])
-            changes.since(first)
-            at = min(event.key.time for event in (*new[deal], *former.get(deal, ())))
-            for known in (old, state):
-                changes.marks.add(known.visits, known.withdrawn, at if first is None else min(at, first))
-            entered = {visit.entered for visit in state.visits}
-            changes.folded.gone += [(deal, instant) for instant in stored[deal] if instant not in entered]
-            self._keep(changes, deal, state, state.visits)
-
-    def _keep(self, changes: _Changes, deal: str, state: DealState, visits: list[Visit]) -> None:
-        add, knows = changes.counts.add, self._ruleset.knows
-        for visit in visits:
-            add(visit)
-            if not knows(visit.pipeline, visit.stage):
-                changes.unknown_stage += 1
-        changes.folded.add(deal, state, visits)
+            changes.fold_anew(deal, events[deal], entered[deal], new[deal], former.get(deal, []))
 
     async def _count_late(self, transaction: Transaction, new: dict[str, list[Event]]) -> None:
         """Count events older than the lateness: they take effect at its edge (see `Evaluator`).
@@ -313,16 +231,6 @@ async def in_chunks(items: Sequence[One]) -> AsyncIterator[Sequence[One]]:
     for start in range(0, len(items), CHUNK):
         yield items[start : start + CHUNK]
         await asyncio.sleep(0)
-
-
-def _only_describes(event: Event) -> bool:
-    """Whether the event leaves the visits of its deal as they are, in any state."""
-    usual = event.key.rank in (CHANGED, TOUCHED) and event.data.get("buyer") is not True
-    return usual and _DESCRIBING.issuperset(event.data)
-
-
-def _places_deal(event: Event) -> bool:
-    return event.key.rank in (WON, LOST) or bool(event.data.get("stage"))
 
 
 def _by_source(events: Iterable[NewEvent]) -> dict[str, list[int]]:

@@ -154,7 +154,10 @@ async def take_changes(connection: Connection, edge: int, at_once: int) -> Async
     In portions of `at_once` rows, to bound memory. How to take back the moves is kept for `take_late`.
     """
     newest = await connection.fetchval(_NEWEST)
-    while rows := await connection.fetch(_TAKE, newest, at_once):
+    has_more = newest is not None
+    while has_more:
+        rows = await connection.fetch(_TAKE, newest, at_once)
+        has_more = len(rows) == at_once
         taken: dict[str, list[PackedDeltas]] = {}
         for row in rows:
             taken.setdefault(row["series"], []).append(PackedDeltas(row["deltas"]))
@@ -262,6 +265,8 @@ async def drop_checkpoints(connection: Executor, gone: Sequence[tuple[str, int]]
 async def published(connection: Executor, since: Mapping[str, int]) -> dict[str, dict[int, PublishedInterval]]:
     """By problem key and opening: the published intervals that last beyond the key's instant."""
     found: dict[str, dict[int, PublishedInterval]] = {key: {} for key in since}
+    if not found:
+        return found
     rows = await connection.fetch(_PUBLISHED, list(since), [moment(max(at, 0)) for at in since.values()])
     for row in rows:
         cleared = None if row["cleared_at"] is None else micros(row["cleared_at"])

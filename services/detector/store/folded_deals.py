@@ -27,7 +27,8 @@ class FoldedDeals:
 
     def add(self, deal: str, state: DealState, visits: Sequence[Visit]) -> None:
         """Add the state of a deal with its closings and withdrawn visits, and those of its visits that changed."""
-        self.visits += [(deal, visit) for visit in visits]
+        for visit in visits:
+            self.visits.append((deal, visit))
         if state.closings:
             self.closings += [(deal, closing) for closing in state.closings]
         if state.withdrawn:

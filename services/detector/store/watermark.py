@@ -42,11 +42,10 @@ ON CONFLICT (partition) DO UPDATE SET at_end = excluded.at_end, read_at = greate
     last_at = greatest(p.last_at, excluded.last_at), applied = greatest(p.applied, excluded.applied)
 """
 _READ = """
-SELECT partition, at_end, read_at, last_at, applied FROM progress
-WHERE partition < (SELECT partitions FROM evaluation_state)
+SELECT e.partitions, p.partition, p.at_end, p.read_at, p.last_at, p.applied
+FROM evaluation_state AS e JOIN progress AS p ON p.partition < e.partitions
 """
 _BOUND = f"UPDATE progress SET read_at = least(read_at, {_NOW})"
-_PARTITIONS = "SELECT partitions FROM evaluation_state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +119,10 @@ async def current_watermark(connection: Executor, kind: ClockKind) -> int | None
 
     None while a partition is not known: no replica has read a record of it or seen its end. It may hold anything.
     """
-    rows = [Standing(*row) for row in await connection.fetch(_READ)]
-    partitions = await connection.fetchval(_PARTITIONS)
-    if partitions is None or len(rows) < partitions:
+    found = await connection.fetch(_READ)
+    if not found or len(found) < found[0]["partitions"]:
         return None
+    rows = [Standing(*standing) for _, *standing in found]
     if kind is ClockKind.WALL:
         return min(row.read_at for row in rows) or None
     everything_read = all(row.at_end for row in rows) and min(r.read_at for r in rows) > max(r.applied for r in rows)

@@ -109,6 +109,13 @@ def _checked(
 ) -> DealFact | StageFact | Invalid:
     """The fact without unreadable fields, which are counted in `left_out`; Invalid where its time is wrong."""
     data = fact.data
+    if (
+        "entered_at" not in data
+        and UnreadableField not in map(type, data.values())
+        and _EARLIEST <= fact.time <= latest
+    ):
+        # The usual case.
+        return fact
     since = data.get("entered_at")
     # ISO times sort as text.
     if isinstance(since, str) and not _FIRST <= since < _LAST:

@@ -79,15 +79,17 @@ def verify_key(
     queries: Iterable[str] = (KEY_QUERY,),
 ) -> None:
     """For senders that cannot sign: check a key in a header or in the URL."""
-    given = [value for name in headers if (value := request.headers.get(name))]
-    query = request.query if request.query_string else {}
-    given += [value for name in queries if (value := query.get(name))]
+    given = []
+    for names, values in ((headers, request.headers), (queries, request.query if request.query_string else {})):
+        for name in names:
+            if value := values.get(name):
+                given.append(value.encode())
     if not given:
         raise Unauthenticated(
             RefusalReason.NO_SIGNATURE,
             f"no key: send it as header {' or '.join(headers)}, or append it to the URL as {' or '.join(queries)}=",
         )
-    if not matches_any([secret.encode() for secret in secrets], [value.encode() for value in given]):
+    if not matches_any(map(str.encode, secrets), given):
         raise Unauthenticated(
             RefusalReason.WRONG_SIGNATURE, "the key is not one of this source's; compare it with `secrets`"
         )

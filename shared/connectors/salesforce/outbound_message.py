@@ -9,6 +9,7 @@ Source: Salesforce's SOAP API guide, "Outbound Messaging".
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 from xml.sax.saxutils import unescape
 
@@ -31,6 +32,9 @@ _PARSER = etree.XMLParser(
 )
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _REFERENCE = re.compile("&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,8}));")
+_NO_SESSION = '<SessionId xsi:nil="true"/>'
+# Characters of a head that is kept in memory.
+_MOST_KEPT = 2000
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Text that XML neither forbids nor changes, without blanks at its ends. Possessive quantifiers (`*+`) never backtrack,
 # so that the time is linear in the length.
@@ -90,13 +94,33 @@ def match_message(body: bytes) -> OutboundMessage | None:
         text = body.removeprefix(_BYTE_ORDER_MARK).decode()
     except UnicodeDecodeError:
         return None
-    if (head := _HEAD.match(text)) is None:
+    at = text.find("<Notification>")
+    if at < 0:
+        at = text.find("</notifications>")
+    head = text[: max(at, 0)]
+    origin = _known_head(head) if may_be_kept(head) else _read_head(head)
+    if origin is None:
         return None
-    parts, at = [], head.end()
+    parts = []
     while part := _PART.match(text, at):
         parts.append(_matched_part(part))
         at = part.end()
-    return OutboundMessage(head[1], head[2], parts) if _TAIL.fullmatch(text, at) else None
+    return OutboundMessage(*origin, parts) if _TAIL.fullmatch(text, at) else None
+
+
+def may_be_kept(head: str) -> bool:
+    """Whether a head may stay in memory: a session id is a secret."""
+    return len(head) <= _MOST_KEPT and _NO_SESSION in head and head.count("SessionId") == 1
+
+
+def _read_head(head: str) -> tuple[str, str] | None:
+    """Organization and URL; None if the layout differs."""
+    found = _HEAD.fullmatch(head)
+    return None if found is None else (found[1], found[2])
+
+
+# All messages of one workflow have the same head.
+_known_head = lru_cache(256)(_read_head)
 
 
 def _matched_part(found: re.Match[str]) -> OutboundPart:

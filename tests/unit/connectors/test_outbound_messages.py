@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.connectors.base.fields import InvalidField
-from shared.connectors.salesforce.outbound_message import match_message, parse_message, read_message
+from shared.connectors.salesforce.outbound_message import match_message, may_be_kept, parse_message, read_message
 from tests.support.examples import is_unit
 from tests.support.outbound import agree, meant
 from tests.support.webhooks import sample
@@ -102,6 +102,24 @@ def test_a_session_id_and_a_record_deleted_meanwhile_have_the_form_too() -> None
 
     assert found is not None
     assert [part.fields for part in found.parts] == [{}]
+
+
+def test_each_message_is_of_its_own_organization_whichever_were_read_before() -> None:
+    other = SAMPLE.replace("00D", "00E").replace("https://", "https://other.")
+    for text in (SAMPLE, other, SAMPLE, other):
+        found = match_message(text.encode())
+
+        assert found is not None
+        assert meant(found) == meant(parse_message(text.encode()))
+
+
+def test_a_head_with_a_session_id_or_of_great_length_is_not_kept() -> None:
+    head = SAMPLE[: SAMPLE.index("<Notification>")]
+
+    assert may_be_kept(head)
+    assert not may_be_kept(head.replace('<SessionId xsi:nil="true"/>', "<SessionId>00D!live</SessionId>"))
+    assert not may_be_kept(head + "<n:SessionId>00D!live</n:SessionId>")
+    assert not may_be_kept(head + " " * 3000)
 
 
 def test_a_part_is_kept_as_it_came() -> None:
