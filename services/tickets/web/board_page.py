@@ -59,10 +59,10 @@ class BoardPage:
         async with self._pool.acquire() as connection:
             titles = await stages.titles(connection, self._policy)
             standing = await stages_now.of_stages(connection, [(name, stage) for stage in open_stages])
-            points = await daily_points.points(connection, wip, now - timedelta(days=SPARK_DAYS), now)
+            days = await daily_points.values(connection, wip, now - timedelta(days=SPARK_DAYS), now)
             columns = (*STAGE_COLUMNS, *CLOSED_COLUMNS)
             week = await weekly_points.last_week(connection, name, columns, self._policy.timezone)
             found = await tickets.names(connection, name)
             sealed = await plans.in_force(connection, [one.id for one in found if one.change_date])
         shown = [board_view.board_ticket(one, sealed.get(one.id), self._policy, titles) for one in found]
-        return BoardFacts(name, titles, standing, points, week, shown, {one.id: one.stage for one in found})
+        return BoardFacts(name, titles, standing, days, week, shown, {one.id: one.stage for one in found})

@@ -80,12 +80,12 @@ class TicketPages:
         wanted = [(pipeline, stage.id, Measure.WIP.value) for pipeline, stage in shown]
         async with self._pool.acquire() as connection:
             titles = await stages.titles(connection, self._policy)
-            points = await daily_points.points(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
+            days = await daily_points.values(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
             found = await tickets.names(connection)
             unwatched = await stages.unwatched(connection)
             standing = await stages_now.of_stages(connection, [(pipeline, stage.id) for pipeline, stage in shown])
         named = [named_ticket(one, self._policy, titles) for one in found]
-        rows = stage_rows.by_pipeline(self._policy, self._clocks, titles, standing, points, named)
+        rows = stage_rows.by_pipeline(self._policy, self._clocks, titles, standing, days, named)
         whole = {
             name: [one for one in named if one.of.pipeline == name and not one.of.stage]
             for name in self._policy.pipelines
