@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 2)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo unit test proofs pictures coverage compile test-compiled test-containers check format docs contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean panels dashboards alerts canary
+.PHONY: help demo clean-demo unit test proofs pictures coverage compile test-compiled test-containers check format docs site contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean panels dashboards alerts canary
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -133,6 +133,10 @@ format: $(VENV)/.dev ## bring the code into its format
 
 docs: $(VENV)/.dev ## write the pages that are made of the code
 	$(BIN)/python -m services.cli.reference docs
+
+site: $(VENV)/.dev ## build the documentation as a site, into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "open site/index.html"
 
 dashboards: $(VENV)/.dev ## write the dashboards of Grafana
 	$(BIN)/python -m deploy.dashboards deploy/grafana/dashboards

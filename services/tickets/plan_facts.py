@@ -34,7 +34,7 @@ def sealed_facts(sealed: SealedPlan, policy: Policy, titles: StageTitles) -> Pla
         change_date=plan.change_date,
         predicted=PredictedFacts(size=size, unit=predicted.unit.value, why=predicted.why),
         hash=sealed.hash,
-        looks=looks_of(sealed, policy.timezone),
+        looks=looks_of(sealed),
         tasks=tuple(TaskFacts(what=task.what, who=task.who, by=task.by) for task in plan.tasks),
     )
 

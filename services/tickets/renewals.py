@@ -14,7 +14,7 @@ from shared.flow.statistics.renewal import renewal
 from shared.flow.statistics.segments import segments
 from shared.flow.statistics.watched import WatchedChart, pipeline_watches
 from shared.policy import Policy
-from shared.postgres.pool import Pool, Record
+from shared.postgres.pool import Pool, Record, snapshot
 from shared.stream import relocks
 
 # The newest week of each pipeline, and the newest baseline that a person began.
@@ -50,8 +50,9 @@ class BaselineRenewals:
     async def _due_in(self, name: str) -> Sequence[Chart]:
         watched = pipeline_watches(name, self._policy.pipelines[name])
         charts = list(dict.fromkeys(one.chart for one in watched))
-        known = await weekly_points.load(self._pool, name, charts, self._policy.timezone)
-        decided = await relocks.load(self._pool, [chart.name for chart in charts])
+        async with snapshot(self._pool) as connection:
+            known = await weekly_points.load(connection, name, charts, self._policy.timezone)
+            decided = await relocks.load(connection, [chart.name for chart in charts])
         return await asyncio.to_thread(due_of, watched, known, decided) if known else []
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeAlias
 
 import asyncpg
 import orjson
 from asyncpg.pool import PoolConnectionProxy
+from asyncpg.transaction import Transaction
 
 from shared.runtime.log import logger
 
@@ -131,3 +134,19 @@ async def open_pool(dsn: str, schema: str, max_size: int = 6, script: str = "") 
             _log.warning("waiting for Postgres", error=str(error))
             await asyncio.sleep(delay)
             delay = min(delay * 2, 5)
+
+
+def read_only(connection: Connection) -> Transaction:
+    """A transaction all of whose statements see the database as of one instant, and in which nothing can be written.
+
+    Without it, what others commit between two statements is in one and not in the other: a page then contradicts
+    itself.
+    """
+    return connection.transaction(isolation="repeatable_read", readonly=True)
+
+
+@asynccontextmanager
+async def snapshot(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection to read with, in a transaction as `read_only` makes it."""
+    async with pool.acquire() as connection, read_only(connection):
+        yield connection

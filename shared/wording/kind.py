@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import ClassVar, Generic, TypeVar
 
 from shared.contracts.measures import Column, Measure
-from shared.contracts.problems import BottleneckDetail, CordDetail, ProblemData, SignalDetail
+from shared.contracts.problems import BottleneckDetail, CordDetail, Evidence, ProblemData, SignalDetail
 from shared.policy.model import RulePolicy, SilenceRule
+from shared.wording.money import MoneyAtStake, at_stake
 from shared.wording.quantities import CALENDAR_DAY, deals
 
 # What the history says of the opening where weekly charts find it: nobody knows when it began.
@@ -157,6 +158,10 @@ class KindWording(ABC, Generic[Rule]):
     def learned(self, threshold: int) -> str:
         """What opens a problem whose limit no policy names, as sentences; empty: the policy names it."""
         return ""
+
+    def stake(self, evidence: Evidence | None) -> MoneyAtStake:
+        """What the deals of a problem are worth; where deals are missing, none is at stake."""
+        return at_stake((), 0) if self.lacks_work or evidence is None else at_stake(evidence.deals, evidence.total)
 
     def counted(self, count: int) -> str:
         """What the count of a problem counts, where no sentence says it."""

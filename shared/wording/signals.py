@@ -23,7 +23,7 @@ WORSE = {
     Column.LEAD_TIME_MEDIAN: "Deals take longer in {place}",
     Column.LEAD_TIME_P85: "The slowest deals take longer in {place}",
     Column.PUSHED_SHARE: "More close dates are put off in {place}",
-    Column.THROUGHPUT: "Fewer deals are closed in {place}",
+    Column.THROUGHPUT: "Fewer deals are won or lost in {place}",
     Column.WIN_RATE: "Fewer of the closed deals are won in {place}",
 }
 # How much it is in a middle week, by measure; the same of the baseline follows with the value alone.

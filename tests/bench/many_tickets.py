@@ -251,7 +251,7 @@ def _seals(planned: Sequence[StoredTicket]) -> Iterator[tuple[StoredTicket, Seal
             new_entries_only=False,
             balancing=None,
         )
-        ground = SealedGround((), None, SealedWeeks(weeks[-20:], weeks, None, 0.1, 0.2, Fraction(0)))
+        ground = SealedGround("Europe/Berlin", (), None, SealedWeeks(weeks[-20:], weeks, None, 0.1, 0.2, Fraction(0)))
         yield one, SealedPlan(one.number, 1, 1, one.at(2), None, "", plan, ground)
 
 

@@ -306,7 +306,7 @@ async def test_values_of_a_chart_show_on_hover_and_by_keyboard(company: Company,
 
 async def test_a_ticket_of_a_pipeline_keeps_wcag(company: Company, page: Page) -> None:
     await page.goto(f"{company.url}/tickets/{company.numbers['shift/new//throughput']}")
-    assert "Fewer deals are closed in New business" in await page.locator("h1").inner_text()
+    assert "Fewer deals are won or lost in New business" in await page.locator("h1").inner_text()
 
     await unfold(page)
     assert await violations(page) == []

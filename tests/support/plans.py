@@ -44,6 +44,6 @@ def sealed(ticket: int = 1, **fields: Any) -> SealedPlan:
         "reason": None,
         "before": "",
         "plan": plan(**fields),
-        "ground": SealedGround(("2026-W46", "2026-W47"), None, weeks, smallest=Fraction(1, 4)),
+        "ground": SealedGround("Europe/Berlin", ("2026-W46", "2026-W47"), None, weeks, smallest=Fraction(1, 4)),
     }
     return SealedPlan(ticket, **(known | own))

@@ -55,7 +55,7 @@ async def seal(
     pool: Pool, number: int, change_date: date, state: str, now: datetime, outcome: str | None = None
 ) -> None:
     """Seal a plan of an open ticket, and bring the ticket into a state, six days ago."""
-    ground = SealedGround((), None, SealedWeeks((), ()))
+    ground = SealedGround("Europe/Berlin", (), None, SealedWeeks((), ()))
     sealed, at = SealedPlan(number, 1, 1, now, None, "", plan(change_date), ground), now - timedelta(days=6)
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL session_replication_role = replica")

@@ -33,7 +33,6 @@ from shared.contracts.tickets import Actor, TicketChange, TicketData, TicketOutc
 from shared.policy import Policy
 from shared.runtime.read_links import PATH, ReadLinks, ticket_mark
 from shared.wording.kind import DealOrder
-from shared.wording.money import MoneyAtStake, at_stake
 from shared.wording.problem_text import found_text
 from shared.wording.quantities import CALENDAR_DAY, age, date, keep_together
 
@@ -233,7 +232,8 @@ def notice_values(notice: Notice, text: ReasonText, zone: str, day_seconds: int)
         "when": _when(facts, zone),
         "about": _ABOUT_OVER if over else _ABOUT,
         "zone": zone,
-        "stake": _stake(facts) if shows_deals else at_stake((), 0),
+        # Of many deals, the message does not carry all.
+        "stake": wording.of(facts.kind).stake(facts.evidence if shows_deals else None),
         "changes": [] if withdrawn else _changes(notice, zone),
         "earlier_changes": notice.covered - len(notice.changes),
         "todo": _todo(facts, text, over, bool(withdrawn)),
@@ -268,12 +268,6 @@ def _when(facts: TicketData, zone: str) -> str:
         return found
     ended = f" and ended on {exact(facts.problem.cleared_at, zone)}" if facts.problem.cleared_at else ""
     return f"{wording.of(facts.kind).began} on {exact(facts.problem.opened_at, zone)}{ended}"
-
-
-def _stake(facts: TicketData) -> MoneyAtStake:
-    """What the deals that the message carries are worth: of many, not all."""
-    shown = facts.evidence
-    return at_stake((*shown.worst, *shown.sample), shown.total) if shown else at_stake((), 0)
 
 
 def _changes(notice: Notice, zone: str) -> list[tuple[str, str]]:

@@ -16,4 +16,5 @@ def now_sentences(now: ProblemNow, zone: str) -> list[str]:
         since = f" since {exact(rule.since, zone)}" if rule.since else ""
         then = f"; the ticket closes on {exact(rule.clears_at, zone)} if it stays so" if rule.clears_at else ""
         found.append(f"{kind.eased}{since}{then}.")
-    return found
+    learned = kind.learned(rule.threshold)
+    return [*found, learned] if learned else found

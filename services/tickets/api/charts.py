@@ -25,7 +25,7 @@ from shared.contracts.relocks import WEEK_PATTERN, RelockData
 from shared.flow.statistics.columns import Chart, Value, printed
 from shared.flow.statistics.segments import BASELINE_LEAST, BASELINE_POINTS
 from shared.flow.statistics.watched import charts_of
-from shared.postgres.pool import Connection
+from shared.postgres.pool import Connection, snapshot
 from shared.stream import relocks
 
 ChartName = Annotated[str, Path(description="pipeline/stage/measure, `-` for the stage of a pipeline's measure")]
@@ -62,7 +62,7 @@ class ChartEndpoints:
 
     async def chart(self, response: Response, name: ChartName) -> ChartWhole:
         chart = self._existing(name)
-        async with self._parts.pool.acquire() as connection:
+        async with snapshot(self._parts.pool) as connection:
             whole = await self._whole(connection, chart)
         response.headers["ETag"] = etag_of(whole.version)
         return whole

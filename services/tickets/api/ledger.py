@@ -18,6 +18,7 @@ from services.tickets.query import MAX_LIMIT, limit_of
 from services.tickets.store import ledger
 from services.tickets.store.ledger import Attempt, AttemptNumber
 from services.tickets.web.ledger_page import LedgerChoice
+from shared.postgres.pool import snapshot
 
 _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,9})")
 
@@ -42,7 +43,7 @@ class LedgerEndpoint:
     async def attempts(
         self, request: Request, response: Response, query: Annotated[AttemptQuery, Query()]
     ) -> LedgerList:
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             numbers = await ledger.numbers(connection, query.filter)
             start = _place_after(numbers, query.before)
             wanted = numbers[start : start + query.limit]

@@ -12,6 +12,7 @@ from services.tickets.api.parts import ApiParts
 from services.tickets.store.meeting import WaitingTicket
 from services.tickets.web.meeting_view import HEADINGS, Asked
 from services.tickets.web.meeting_waiting import MeetingWaiting
+from shared.postgres.pool import snapshot
 
 PipelineFilter = Annotated[str | None, Query(description="of this pipeline only")]
 
@@ -24,7 +25,7 @@ class MeetingEndpoint:
     async def meeting(self, pipeline: PipelineFilter = None) -> MeetingList:
         if pipeline is not None and pipeline not in self._policy.pipelines:
             raise ApiFault(404, "the policy has no such pipeline; /api/v1/pipelines lists all")
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             found = await self._waiting.load(connection, pipeline, self._clock.now())
         due = [one for key, charts in self._renewals().items() if pipeline in (None, key) for one in charts]
 

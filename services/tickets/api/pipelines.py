@@ -23,6 +23,7 @@ from shared.contracts.measures import Column
 from shared.contracts.now import NowData
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.watched import charts_of
+from shared.postgres.pool import snapshot
 from shared.stream import stages_now
 
 PipelineId = Annotated[str, Path(description="as the policy names it")]
@@ -33,7 +34,7 @@ class PipelineEndpoints:
         self._pool, self._policy = parts.pool, parts.policy
 
     async def pipelines(self) -> PipelineList:
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             titles = await stages.titles(connection, self._policy)
         charts = charts_of(self._policy)
         return PipelineList(
@@ -55,7 +56,7 @@ class PipelineEndpoints:
         if name not in self._policy.pipelines:
             raise ApiFault(404, "the policy has no such pipeline; /api/v1/pipelines lists all")
         pipeline = self._policy.pipelines[name]
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             titles = await stages.titles(connection, self._policy)
             standing = await stages_now.of_stages(connection, [(name, stage) for stage in pipeline.open_stages])
             columns = (*STAGE_COLUMNS, *CLOSED_COLUMNS)

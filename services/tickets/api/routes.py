@@ -32,7 +32,7 @@ from services.tickets.api.reading import TicketReader, existing
 from services.tickets.api.working import TicketNumber, TicketWork
 from services.tickets.domain.typed import storable
 from services.tickets.query import TicketQuery
-from shared.postgres.pool import TRANSIENT
+from shared.postgres.pool import TRANSIENT, snapshot
 from shared.runtime.log import logger
 
 _log = logger(__name__)
@@ -109,24 +109,24 @@ class Api:
         _add_change(app, "/policy", found.save_policy, "Save a version of the policy", PolicyWhole)
 
     async def tickets(self, request: Request, query: Annotated[TicketQuery, Query()]) -> Response:
-        async with self._parts.pool.acquire() as connection:
+        async with snapshot(self._parts.pool) as connection:
             page = await self._reader.page(connection, query)
         headers = {} if page.next_before is None else {"Link": next_page(request, page.next_before)}
         # FastAPI would check every ticket of a page once more.
         return Response(page.model_dump_json(), 200, headers, "application/json")
 
     async def ticket(self, response: Response, number: TicketNumber) -> TicketWhole:
-        async with self._parts.pool.acquire() as connection:
+        async with snapshot(self._parts.pool) as connection:
             whole = await self._reader.whole(connection, number)
         response.headers["ETag"] = etag_of(whole.seq)
         return whole
 
     async def plan(self, number: TicketNumber) -> TicketPlan:
-        async with self._parts.pool.acquire() as connection:
+        async with snapshot(self._parts.pool) as connection:
             return await self._reader.plan(connection, number)
 
     async def deals(self, number: TicketNumber) -> Response:
-        async with self._parts.pool.acquire() as connection:
+        async with snapshot(self._parts.pool) as connection:
             ticket = await existing(connection, number)
             latest = await self._reader.latest(connection, ticket)
         return deals_csv.download(latest.problem, number, marked=False)

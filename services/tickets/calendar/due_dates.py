@@ -50,7 +50,7 @@ class DueDates:
         yield self._of_plan(due, "change", plan.change_date, f"Change: {plan.change}", plan.change)
 
     def _looks(self, due: PlannedTicket) -> Iterator[DayEvent]:
-        for number, day in enumerate(looks_of(due.sealed, self.zone), 1):
+        for number, day in enumerate(looks_of(due.sealed), 1):
             text = f"The weeks of look {number} at the change are over:\n{due.sealed.plan.change}"
             yield self._of_plan(due, f"look-{number}", day, "A look at the change", text)
 

@@ -22,7 +22,7 @@ from services.tickets.store.calendar import CalendarReader
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.page_context import PageContext
 from shared.policy import Policy
-from shared.postgres.pool import Connection
+from shared.postgres.pool import Connection, snapshot
 from shared.runtime.clock import Clock
 from shared.wording.problem_text import text_of
 
@@ -60,10 +60,7 @@ class CalendarPage:
         return answer_if_changed(request, await self._calendar(reader))
 
     async def _calendar(self, reader: CalendarReader) -> Response:
-        async with (
-            self._pool.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
+        async with snapshot(self._pool) as connection:
             due = await self._due(connection, reader)
         events = [event for one in due for event in self._dates.of(one)]
         return Response(calendar(_NAME, events), media_type=MEDIA_TYPE)

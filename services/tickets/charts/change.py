@@ -29,7 +29,7 @@ def change_chart(sealed: SealedPlan, known: ChartWeeks, policy: Policy) -> WeekG
     middles = [with_unit(median(value for _, value in weeks), scale.unit) for weeks in (before, later)]
     title = f"{NAMES[measure.column]}: usually {middles[0]} before the change, {middles[1]} after it"
     middle = median(value for _, value in before)
-    return WeekGroups(title, scale.unit, groups, middle, "median before the change")
+    return WeekGroups(title, scale.unit, groups, middle, "usual before the change")
 
 
 def _named(weeks: Iterable[int], known: ChartWeeks, scale: MeasureScale) -> Named:

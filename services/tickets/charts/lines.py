@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from matplotlib import dates
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from services.tickets.charts.spec import Grain, LineChart
 from services.tickets.charts.style import BLUE, GREY, ORANGE, VERMILION
@@ -16,8 +16,11 @@ from services.tickets.charts.style import BLUE, GREY, ORANGE, VERMILION
 # The library has no types for these.
 _Locator: Any = dates.AutoDateLocator
 _Formatter: Any = dates.ConciseDateFormatter
+_datetimes: Any = dates.num2date
 # Each line has its own colour and its own dashes: distinct in black and white too.
 _LINES = ((BLUE, "-"), (ORANGE, (0, (5, 1.5))), (GREY, (0, (2, 1))))
+# How much of the width is left free of dates at the right.
+_EDGE = 0.05
 # From this number on, labels of an axis are whole.
 _WHOLE_FROM = 4
 
@@ -93,8 +96,17 @@ def _axes(axes: Any, chart: LineChart) -> None:
     top = max([*values, 1]) if chart.grain is Grain.DAY else max([*values, 0.001])
     axes.set_ylim(0, top * 1.08)
     axes.yaxis.set_major_locator(MaxNLocator(integer=top >= _WHOLE_FROM, nbins=5))
+    _dates(axes, chart)
+
+
+def _dates(axes: Any, chart: LineChart) -> None:
     locator: Any = _Locator(tz=ZoneInfo(chart.zone), minticks=3, maxticks=6)
-    axes.xaxis.set_major_locator(locator)
+    # For three days, no interval that the library tries is long enough.
+    locator.intervald[dates.HOURLY] = [1, 3, 6, 12, 24]
+    begin, end = axes.get_xlim()
+    ticks = locator.tick_values(*_datetimes((begin, end)))
+    # A label is centred: that of a tick at the edge would reach over it.
+    axes.xaxis.set_major_locator(FixedLocator([one for one in ticks if one <= end - (end - begin) * _EDGE]))
     # Weeks reach over years.
     year = "%b" if chart.grain is Grain.DAY else "%Y"
     axes.xaxis.set_major_formatter(

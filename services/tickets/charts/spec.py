@@ -73,7 +73,7 @@ class WeekGroups:
     unit: str
     groups: Mapping[str, Sequence[tuple[str, float]]]
     middle: float
-    middle_name: str = "median of the baseline"
+    middle_name: str = "usual in the baseline"
 
     def places(self) -> Mapping[str, Sequence[int]]:
         """Where the dots are from the left, by group; a gap lies between two groups."""

@@ -32,7 +32,7 @@ from services.tickets.web import forms
 from services.tickets.web.outcomes import STATES, outcome_words
 from services.tickets.web.zones import reader_in
 from shared.policy import Policy
-from shared.postgres.pool import TRANSIENT, Connection
+from shared.postgres.pool import TRANSIENT, Connection, read_only
 from shared.runtime.clock import Clock
 from shared.runtime.log import logger
 
@@ -127,7 +127,7 @@ class CordPages:
         if not (TOKEN.fullmatch(token) and TOKEN.fullmatch(receipt)):
             return self._no_receipt()
         now = self._clock.now()
-        async with self._cords.connection() as connection:
+        async with self._cords.connection() as connection, read_only(connection):
             pull = await cord_pulls.of_receipt(connection, receipt)
             if pull is None:
                 return self._no_receipt()
@@ -156,7 +156,7 @@ class CordPages:
         typed: Mapping[str, str] | None = None,
     ) -> Response:
         now, zone = self._clock.now(), ZoneInfo(self._policy.timezone)
-        async with self._cords.connection() as connection:
+        async with self._cords.connection() as connection, read_only(connection):
             titles = await stages.titles(connection, self._policy)
             earlier = await self._earlier(connection, link, now)
         today = now.astimezone(zone).date()

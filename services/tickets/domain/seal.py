@@ -53,10 +53,12 @@ class SealedGround:
 
     `opened`: the week in which a special cause opened the problem; None where the cause is not special. `smallest`: the
     least effect that the measure can show, in the prediction's unit, the measure's printed one; None: none. `settling`:
-    weeks by which a change for new entries only is judged later. `balancing`: None without a balancing measure.
+    weeks by which a change for new entries only is judged later. `zone`: in which the change date begins, whatever zone
+    the policy has later. `balancing`: None without a balancing measure.
     `opening`: None where no window opened the ticket.
     """
 
+    zone: str
     trigger: tuple[str, ...]
     opened: str | None
     measure: SealedWeeks

@@ -13,6 +13,7 @@ from services.tickets.domain.ticket import VERDICTS
 from services.tickets.store.tickets import TicketFilter
 from shared.contracts.tickets import TicketChange, TicketOutcome, TicketState
 from shared.postgres.pool import Executor, Record
+from shared.wording import KINDS
 from shared.wording.money import CurrencySum, MoneyAtStake, stake_of_sums
 
 # What the deals of an open problem are worth is known from flow.now; before its first message, from the ticket's own.
@@ -39,8 +40,10 @@ _OWN = """
 SELECT t.id, coalesce((t.problem #>> '{evidence,total}')::int, 0) AS total, nullif(d ->> 'currency', '') AS currency,
     sum((d ->> 'amount')::numeric) AS amount, count(*)::int AS deals
 FROM ticket AS t CROSS JOIN jsonb_path_query(t.problem -> 'evidence', '$.*[*] ? (@.type() == "object")') AS d
-WHERE t.id = ANY($1::bigint[]) AND d ->> 'amount' IS NOT NULL GROUP BY 1, 2, 3
+WHERE t.id = ANY($1::bigint[]) AND t.kind <> ALL($2::text[]) AND d ->> 'amount' IS NOT NULL GROUP BY 1, 2, 3
 """
+# Where deals are missing, none is at stake.
+_LACKING_WORK = [name for name, kind in KINDS.items() if kind.lacks_work]
 _STAKE = TypeAdapter(MoneyAtStake)
 _NOTHING = stake_of_sums((), 0)
 
@@ -103,7 +106,7 @@ def _stake(text: str) -> MoneyAtStake:
 async def own_stakes(executor: Executor, numbers: Collection[int]) -> dict[int, MoneyAtStake]:
     """What the deals in the last message about each ticket's problem are worth; where an amount of one is known."""
     sums: dict[tuple[int, int], list[CurrencySum]] = {}
-    for row in await executor.fetch(_OWN, list(numbers)) if numbers else []:
+    for row in await executor.fetch(_OWN, list(numbers), _LACKING_WORK) if numbers else []:
         one = CurrencySum(row["currency"], row["amount"], row["deals"])
         sums.setdefault((row["id"], row["total"]), []).append(one)
     return {number: stake_of_sums(found, total) for (number, total), found in sums.items()}

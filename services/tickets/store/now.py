@@ -7,12 +7,13 @@ from datetime import datetime
 
 from pydantic import TypeAdapter
 
+from shared import wording
 from shared.contracts.now import NowData
 from shared.contracts.problems import Evidence
 from shared.postgres.pool import Connection, Executor
 from shared.stream import stages_now
 from shared.stream.stages_now import Stage
-from shared.wording.money import MoneyAtStake, at_stake
+from shared.wording.money import MoneyAtStake
 
 _FORGET = """
 DELETE FROM evidence_now AS e USING unnest($1::text[], $2::text[]) AS w (pipeline, stage)
@@ -54,14 +55,14 @@ async def _save(connection: Connection, messages: Sequence[NowData]) -> None:
         [stage for _, stage in last],
         [one.model_dump(mode="json", include={"open_since"}) for one in last.values()],
     )
-    shown = {rule.key: (*stage, rule.evidence) for stage, one in last.items() for rule in one.rules if rule.evidence}
+    shown = {rule.key: (*stage, rule) for stage, one in last.items() for rule in one.rules if rule.evidence}
     await connection.execute(
         _SAVE,
         list(shown),
         [pipeline for pipeline, _, _ in shown.values()],
         [stage for _, stage, _ in shown.values()],
-        [found.model_dump(mode="json") for _, _, found in shown.values()],
-        [_STAKE.dump_python(at_stake(found.deals, found.total), mode="json") for _, _, found in shown.values()],
+        [rule.evidence.model_dump(mode="json") for _, _, rule in shown.values() if rule.evidence],
+        [_STAKE.dump_python(wording.of(rule.kind).stake(rule.evidence), mode="json") for _, _, rule in shown.values()],
     )
 
 

@@ -23,10 +23,9 @@ WHERE pipeline = $1 AND numbering = $2 AND week = $3 AND measure = ANY($4::text[
 """
 _LOAD = """
 SELECT stage, measure, week, exact FROM weekly_point
-WHERE pipeline = $1 AND numbering = $2 AND (stage, measure) IN (SELECT * FROM unnest($3::text[], $4::text[]))
+WHERE pipeline = $1 AND numbering = $2 AND week < $3
+    AND (stage, measure) IN (SELECT * FROM unnest($4::text[], $5::text[]))
 """
-
-
 _RECENT = """
 SELECT pipeline, stage, measure, p.start_at, p.exact FROM weekly_point AS p
 JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage, measure)) AS w
@@ -78,7 +77,7 @@ async def load(executor: Executor, pipeline: str, charts: Collection[Chart], zon
         return None
     found: dict[Chart, list[Value | None]] = {chart: [None] * log.over for chart in charts}
     wanted = [chart.stage for chart in charts], [chart.column.value for chart in charts]
-    for row in await executor.fetch(_LOAD, pipeline, log.numbering, *wanted):
+    for row in await executor.fetch(_LOAD, pipeline, log.numbering, log.over, *wanted):
         column = Column(row["measure"])
         found[Chart(pipeline, row["stage"], column)][row["week"]] = exact_value(column, row["exact"])
     return ChartWeeks(log.weeks, log.over, found)

@@ -63,10 +63,15 @@ def change_instant(change_date: date, settling: int, zone: str) -> int:
 
 def weeks_around(sealed: SealedPlan, weeks: Weeks) -> ChangeWeeks:
     """The weeks around the change of a sealed plan. `weeks`: those of the log, in the policy's zone."""
-    return ChangeWeeks(weeks, change_instant(sealed.plan.change_date, sealed.ground.settling, weeks.zone.key))
+    return ChangeWeeks(weeks, judged_from(sealed))
 
 
-def looks_of(sealed: SealedPlan, zone: str) -> tuple[date, ...]:
+def looks_of(sealed: SealedPlan) -> tuple[date, ...]:
     """The days on which the weeks of each look are over."""
-    at = change_instant(sealed.plan.change_date, sealed.ground.settling, zone)
-    return ChangeWeeks(Weeks(at, zone), at).looks(sealed.ground.window)
+    at = judged_from(sealed)
+    return ChangeWeeks(Weeks(at, sealed.ground.zone), at).looks(sealed.ground.window)
+
+
+def judged_from(sealed: SealedPlan) -> int:
+    """The instant from which the change of a sealed plan is judged, in microseconds."""
+    return change_instant(sealed.plan.change_date, sealed.ground.settling, sealed.ground.zone)

@@ -10,7 +10,7 @@ from services.tickets.domain.seal import SealedPlan
 from services.tickets.domain.ticket import Ticket
 from services.tickets.store import plans
 from services.tickets.store.plans import SealedChange
-from services.tickets.study.change_weeks import ChangeWeeks, change_instant
+from services.tickets.study.change_weeks import ChangeWeeks, change_instant, judged_from
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.weeks import Weeks
 from shared.postgres.pool import Executor
@@ -43,23 +43,23 @@ class ChangeSpan:
         return is_same_time and self.ticket != other.ticket and not set(self.places).isdisjoint(other.places)
 
 
-def span_of(ticket: Ticket, sealed: SealedPlan, zone: str) -> ChangeSpan:
+def span_of(ticket: Ticket, sealed: SealedPlan) -> ChangeSpan:
     """The span of a sealed plan."""
-    start, end = _study(sealed, zone)
+    start, end = _study(sealed)
     return ChangeSpan.of(ticket, sealed.plan.measure, start, end)
 
 
-async def overlapping(executor: Executor, span: ChangeSpan, zone: str) -> tuple[int, ...]:
+async def overlapping(executor: Executor, span: ChangeSpan) -> tuple[int, ...]:
     """The tickets whose changes overlap with this one, those not yet made too."""
     first, last = moment(span.start).date() - _LONGEST, moment(span.end).date() + _LONGEST
     found = await plans.changes_at(executor, span.places, first, last)
-    return tuple(sorted({one.sealed.ticket for one in found if span.overlaps(_span(one, zone))}))
+    return tuple(sorted({one.sealed.ticket for one in found if span.overlaps(_span(one))}))
 
 
-def _span(change: SealedChange, zone: str) -> ChangeSpan:
+def _span(change: SealedChange) -> ChangeSpan:
     measure = change.sealed.plan.measure
     places = _places(change.pipeline, change.stage, measure)
-    return ChangeSpan(change.sealed.ticket, places, *_study(change.sealed, zone))
+    return ChangeSpan(change.sealed.ticket, places, *_study(change.sealed))
 
 
 def _places(pipeline: str, stage: str | None, measure: Chart) -> frozenset[Place]:
@@ -68,7 +68,6 @@ def _places(pipeline: str, stage: str | None, measure: Chart) -> frozenset[Place
     return frozenset({place for place in found if place[1]} or found)
 
 
-def _study(sealed: SealedPlan, zone: str) -> tuple[int, int]:
-    start = change_instant(sealed.plan.change_date, 0, zone)
-    at = change_instant(sealed.plan.change_date, sealed.ground.settling, zone)
-    return start, ChangeWeeks(Weeks(at, zone), at).end_of(sealed.ground.window)
+def _study(sealed: SealedPlan) -> tuple[int, int]:
+    start, at = change_instant(sealed.plan.change_date, 0, sealed.ground.zone), judged_from(sealed)
+    return start, ChangeWeeks(Weeks(at, sealed.ground.zone), at).end_of(sealed.ground.window)

@@ -51,6 +51,7 @@ async def prepare(connection: Connection, ticket: Ticket, plan: Plan, policy: Po
     ground = await ground_of_plan(connection, ticket, PlanOutline.of(plan), policy, now)
     least = (ground.measure.smallest or {}).get(WINDOW)
     return SealedGround(
+        policy.timezone,
         ground.trouble.trigger,
         ground.trouble.opened,
         ground.measure.weeks,
@@ -90,7 +91,7 @@ async def ground_of_plan(
         trouble,
         settling,
         around.looks(WINDOW),
-        await overlapping(executor, span, policy.timezone),
+        await overlapping(executor, span),
     )
 
 

@@ -121,7 +121,7 @@ class Student:
     ) -> StudyFindings:
         """In words. A verdict that stands keeps its sentence."""
         outline, titles = PlanOutline.of(at.sealed.plan), await stages.titles(connection, self._policy)
-        measure, zone = at.sealed.plan.measure, self._policy.timezone
+        measure = at.sealed.plan.measure
         pipeline = self._policy.pipelines.get(measure.pipeline)
         places = Places(
             stage=titles.title(measure.pipeline, measure.stage),
@@ -137,7 +137,7 @@ class Student:
             at.around,
             names,
             places,
-            await overlapping(connection, span_of(at.ticket, at.sealed, zone), zone),
+            await overlapping(connection, span_of(at.ticket, at.sealed)),
             higher_is_better=is_higher_better(measure, at.ticket.problem.kind),
             is_late=is_taken_back or (before is not None and before.is_late),
         )

@@ -15,6 +15,7 @@ from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.page_context import PageContext
 from shared.contracts.measures import Measure
 from shared.flow.calendars import AgeClocks
+from shared.postgres.pool import snapshot
 from shared.stream import stages_now
 
 SPARK_DAYS = 60
@@ -56,7 +57,7 @@ class BoardPage:
     async def _load(self, name: str) -> BoardFacts:
         now, open_stages = self._clock.now(), self._policy.pipelines[name].open_stages
         wip = [(name, stage, Measure.WIP.value) for stage in open_stages]
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             titles = await stages.titles(connection, self._policy)
             standing = await stages_now.of_stages(connection, [(name, stage) for stage in open_stages])
             days = await daily_points.values(connection, wip, now - timedelta(days=SPARK_DAYS), now)

@@ -31,6 +31,7 @@ from shared.flow.statistics.forecast import Forecast, forecast
 from shared.flow.statistics.segments import BASELINE_LEAST, BASELINE_POINTS
 from shared.flow.statistics.watched import charts_of
 from shared.policy import StageTitles
+from shared.postgres.pool import snapshot
 from shared.runtime.instants import moment
 from shared.stream import relocks, stages_now
 from shared.wording.measures import NAMES
@@ -132,7 +133,7 @@ class ChartPage:
         return [signals.weeks.name(point.week) for point in reversed(signals.points)] if signals else []
 
     async def _load(self, chart: Chart) -> ChartContent:
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             titles = await stages.titles(connection, self._policy)
             known = await weekly_points.load(connection, chart.pipeline, [chart], self._policy.timezone)
             decided = await relocks.load(connection, [chart.name])

@@ -28,6 +28,7 @@ from shared.contracts.measures import Column
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.forecast import Forecast, Outlook, forecast
 from shared.policy import StageTitles
+from shared.postgres.pool import snapshot
 from shared.runtime.instants import moment
 from shared.stream import relocks, stages_now
 from shared.stream.stages_now import StagesNow
@@ -118,7 +119,7 @@ class ForecastPage:
 
     async def _load(self, name: str) -> ForecastContent:
         chart = _throughput(name)
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             titles = await stages.titles(connection, self._policy)
             known = await weekly_points.load(connection, name, [chart], self._policy.timezone)
             decided = await relocks.load(connection, [chart.name])

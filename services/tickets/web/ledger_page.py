@@ -20,6 +20,7 @@ from services.tickets.web import ledger_view
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.page_context import PageContext
 from services.tickets.web.plan_form import COUNTERMEASURES
+from shared.postgres.pool import snapshot
 
 PAGE, GIVEN_UP, CSV_ROWS = 50, 30, 50
 MAX_PAGE, MAX_QUERY = 10_000, 200
@@ -99,7 +100,7 @@ class LedgerPage:
 
     async def _shown(self, asked: LedgerQuery, query: Mapping[str, str]) -> Response:
         where, skipped = asked.filter, PAGE * (asked.page - 1)
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             titles = await stages.titles(connection, self._policy)
             found = await ledger.attempts(connection, where, PAGE + 1, skipped)
             tallies = await ledger.tallies(connection, where)

@@ -28,7 +28,7 @@ from services.tickets.web.view_models import RuleView, TicketView, rule_view, ti
 from shared.contracts.problems import ProblemData
 from shared.contracts.tickets import TicketState
 from shared.policy import StageTitles
-from shared.postgres.pool import Connection
+from shared.postgres.pool import Connection, snapshot
 from shared.wording.money import MoneyAtStake
 
 SPARK_DAYS = 60
@@ -66,7 +66,7 @@ class ListPage:
             asked = listing.parse(query)
         except QueryError as error:
             return self._error(422, "The list cannot be shown like that", f"{error}.")
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             titles = await stages.titles(connection, self._policy)
             found = await self._find(connection, asked)
             parts = listing.in_parts(found, asked.sort)

@@ -27,7 +27,7 @@ from services.tickets.web.page_context import PageContext
 from services.tickets.web.view_models import ticket_view
 from shared.flow.statistics.columns import Chart
 from shared.policy import StageTitles
-from shared.postgres.pool import Connection
+from shared.postgres.pool import Connection, snapshot
 from shared.wording.measures import NAMES
 from shared.wording.quantities import day
 
@@ -85,7 +85,7 @@ class MeetingPage:
 
     async def _load(self, pipeline: str | None) -> MeetingContent:
         now = self._clock.now()
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             titles = await stages.titles(connection, self._policy)
             waiting = await self._waiting.load(connection, pipeline, now)
             shown = [one for found in waiting.parts.values() for one in found[:SHOWN]]

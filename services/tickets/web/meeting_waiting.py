@@ -29,7 +29,7 @@ class WaitingParts:
 
 class MeetingWaiting:
     def __init__(self, policy: Policy) -> None:
-        self._zone, self._weeks_zone = ZoneInfo(policy.timezone), policy.timezone
+        self._zone = ZoneInfo(policy.timezone)
 
     async def load(self, connection: Connection, pipeline: str | None, now: datetime) -> WaitingParts:
         """What waits, of a pipeline or of all."""
@@ -42,4 +42,4 @@ class MeetingWaiting:
 
     def _next_look(self, sealed: SealedPlan, today: date) -> date | None:
         """The first look whose day has not passed."""
-        return next((look for look in looks_of(sealed, self._weeks_zone) if look >= today), None)
+        return next((look for look in looks_of(sealed) if look >= today), None)

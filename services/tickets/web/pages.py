@@ -25,6 +25,7 @@ from services.tickets.web.ticket_page import TicketPage
 from services.tickets.web.view_models import named_ticket
 from shared.contracts.measures import Measure
 from shared.flow.calendars import AgeClocks
+from shared.postgres.pool import snapshot
 from shared.stream import stages_now
 
 SPARK_DAYS = 60
@@ -78,7 +79,7 @@ class TicketPages:
         now = self._clock.now()
         shown = open_stages(self._policy)
         wanted = [(pipeline, stage.id, Measure.WIP.value) for pipeline, stage in shown]
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             titles = await stages.titles(connection, self._policy)
             days = await daily_points.values(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
             found = await tickets.names(connection)

@@ -44,7 +44,7 @@ from services.tickets.web.plan_view import sealed_view
 from services.tickets.web.zones import page_zone
 from shared.flow.statistics.columns import Chart
 from shared.policy import StageTitles
-from shared.postgres.pool import Connection
+from shared.postgres.pool import Connection, snapshot
 from shared.stream import relocks
 from shared.wording.problem_text import text_of
 
@@ -147,7 +147,7 @@ class PlanPage:
 
     async def _page(self, number: int, answer: PlanAnswer) -> Response:
         """The form while there is something to write, else what was sealed."""
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             ticket = await tickets.get(connection, number)
             if ticket is None:
                 return self._no_ticket(number)

@@ -63,7 +63,7 @@ class SealedView:
 
 def sealed_view(sealed: SealedPlan, kind: str, policy: Policy, titles: StageTitles) -> SealedView:
     """`kind`: of the ticket's problem."""
-    plan, ground, looks = sealed.plan, sealed.ground, looks_of(sealed, policy.timezone)
+    plan, ground, looks = sealed.plan, sealed.ground, looks_of(sealed)
     return SealedView(
         sealed,
         measure_words(plan.measure, policy, titles),

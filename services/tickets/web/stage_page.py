@@ -27,6 +27,7 @@ from shared.contracts.measures import Column, Measure
 from shared.flow.calendars import AgeClocks
 from shared.flow.statistics.columns import Chart
 from shared.policy import StageTitles
+from shared.postgres.pool import snapshot
 from shared.stream import stages_now
 from shared.stream.stages_now import StagesNow
 
@@ -88,7 +89,7 @@ class StagePage:
         now = self._clock.now()
         since = now - timedelta(days=SHOWN_DAYS)
         wanted = {one: (pipeline, stage, one.value) for one in Measure}
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             titles = await stages.titles(connection, self._policy)
             standing = await stages_now.of_stages(connection, [(pipeline, stage)])
             points = await daily_points.points(connection, list(wanted.values()), since, now)

@@ -32,7 +32,7 @@ from shared.contracts.problems import ProblemData
 from shared.flow.calendars import AgeClocks
 from shared.flow.statistics.columns import Chart
 from shared.policy import StageTitles
-from shared.postgres.pool import Connection, Record
+from shared.postgres.pool import Connection, Record, snapshot
 from shared.wording.quantities import CALENDAR_DAY
 
 FIRST_SNOOZE_DAY, LAST_SNOOZE_DAY = 1, 90
@@ -128,6 +128,7 @@ class TicketPage:
             has_issues=bool(self._issues.names),
             by_person=CHOICES,
             **page.tried.parts(ticket, self._policy, page.titles),
+            ack_within=self._ack_within(ticket),
             doing_limit=self._policy.doing_limit,
             rule=view_models.rule_words(ticket.problem),
             answer=refusal.error is not None,
@@ -137,7 +138,7 @@ class TicketPage:
 
     async def load(self, number: int) -> TicketContent | None:
         """What there is of a ticket; None: there is no such ticket."""
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             ticket = await tickets.get(connection, number)
             if ticket is None:
                 return None
@@ -183,6 +184,11 @@ class TicketPage:
             return CALENDAR_DAY
         return self._policy.day_seconds(ticket.problem.pipeline, ticket.problem.stage or "")
 
+    def _ack_within(self, ticket: Ticket) -> str | None:
+        """How soon somebody is to acknowledge it; None where the policy does not say."""
+        pipeline = self._policy.pipelines.get(ticket.problem.pipeline)
+        return pipeline.ack_within.words() if pipeline and pipeline.ack_within else None
+
     def no_ticket(self, number: int) -> Response:
         return self._error(404, f"There is no ticket {number}", "The list of tickets shows all that there are.")
 
@@ -192,7 +198,7 @@ class TicketPage:
     async def deals(self, request: Request) -> Response:
         """All deals of a ticket as a file for spreadsheets."""
         number = request.path_params["number"]
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             ticket = await tickets.get(connection, number)
             latest = await self._latest(connection, ticket) if ticket else None
         if latest is None:
@@ -214,7 +220,7 @@ class TicketPage:
         return Response(await DRAWINGS.png(to_json(chart)), media_type="image/png")
 
     async def _chart(self, request: Request, reader: Callable[..., Any]) -> Drawing | None:
-        async with self._pool.acquire() as connection:
+        async with snapshot(self._pool) as connection:
             ticket = await tickets.get(connection, request.path_params["number"])
             if ticket is None or not self._has_place(ticket):
                 return None

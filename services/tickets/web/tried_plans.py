@@ -63,12 +63,12 @@ async def load(executor: Executor, ticket: Ticket, policy: Policy, now: datetime
     """Read the plans of a ticket."""
     seals, here = await plans.seals(executor, ticket.id), (ticket.cycle, ticket.plan)
     sealed = next((one for one in seals if (one.cycle, one.number) == here), None)
-    span = span_of(ticket, sealed, policy.timezone) if sealed else None
+    span = span_of(ticket, sealed) if sealed else None
     return TriedPlans(
         (await plans.draft(executor, ticket.id)).version > 0,
         seals,
         await studies.of_ticket(executor, ticket.id),
         sealed,
-        await overlapping(executor, span, policy.timezone) if span else (),
+        await overlapping(executor, span) if span else (),
         day_in(policy.timezone, now),
     )

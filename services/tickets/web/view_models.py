@@ -18,7 +18,7 @@ from shared import wording
 from shared.contracts.problems import EvidenceDeal, Mode, ProblemData
 from shared.policy import Policy, StageTitles
 from shared.policy.model import CountRule
-from shared.wording.money import MoneyAtStake, at_stake, deal_amount
+from shared.wording.money import MoneyAtStake, deal_amount
 from shared.wording.problem_text import ProblemText, text_of, title_of, watched
 from shared.wording.quantities import age
 
@@ -94,8 +94,7 @@ def named_ticket(one: TicketName, policy: Policy, titles: StageTitles) -> NamedT
 
 def stake_of(problem: ProblemData) -> MoneyAtStake:
     """What the deals of a problem are worth, as far as its message says."""
-    found = problem.evidence
-    return at_stake(found.deals, found.total) if found else at_stake((), 0)
+    return wording.of(problem.kind).stake(problem.evidence)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ from prometheus_client import CollectorRegistry
 
 from services.tickets.app import Tickets, application
 from services.tickets.settings import TicketsSettings
+from shared.policy import parse
 from shared.postgres.pool import Pool
+from tests.integration.tickets.page_app import page_app
 from tests.integration.tickets.records import TicketParts, record
 from tests.support.page_charts import drawings
 from tests.support.problems import POLICY, event, evidence, problem
@@ -322,6 +324,26 @@ def monday_before(date: str) -> str:
         found = found.replace(year=found.year - 1)
     monday = found - timedelta(days=found.weekday())
     return f"{monday.day} {monday:%B}"
+
+
+async def test_where_deals_are_missing_no_money_is_at_stake(web: httpx.AsyncClient, parts: TicketParts) -> None:
+    data = problem(key="wip-low/new/demo", kind="wip-low", stage="demo", evidence=evidence(1))
+    await parts.handle(record(event(data), 1000))
+
+    assert "Money at stake" in (await web.get("/tickets/1")).text
+    assert "Money at stake" not in (await web.get("/tickets/2")).text
+    assert (await web.get("/tickets")).text.count("Money at stake") == 1
+
+
+async def test_the_page_says_how_soon_somebody_is_to_acknowledge(pool: Pool) -> None:
+    asks = parse(POLICY.replace("    name: New business\n", "    name: New business\n    ack_within: 2d\n"))
+    parts = TicketParts(pool, asks)
+    await parts.handle(record(event(problem()), 0))
+
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(page_app(parts)), base_url="http://andon.example"
+    ) as client:
+        assert "within 2 days as the policy asks" in (await client.get("/tickets/1")).text
 
 
 async def test_what_hurts_most_comes_first(web: httpx.AsyncClient, parts: TicketParts) -> None:

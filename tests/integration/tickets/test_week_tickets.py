@@ -35,7 +35,7 @@ async def told(parts: TicketParts, kind: str, chart: Chart) -> None:
 @pytest.mark.parametrize(
     ("kind", "chart", "title"),
     [
-        ("shift", NEW_CLOSED, "Fewer deals are closed in New business"),
+        ("shift", NEW_CLOSED, "Fewer deals are won or lost in New business"),
         ("slipping", PUSHED, "More close dates are put off in New business"),
         ("shift", Chart("new", "demo", Column.ARRIVALS), "Fewer deals come into Demo"),
         ("rework", Chart("new", "demo", Column.REWORK_RATE), "More deals come back to Demo"),
@@ -65,7 +65,7 @@ async def test_a_ticket_shows_the_weeks_side_by_side(
 
 async def test_a_ticket_of_a_whole_pipeline_is_on_every_page(web: httpx.AsyncClient, parts: TicketParts) -> None:
     await told(parts, "shift", NEW_CLOSED)
-    title = "Fewer deals are closed in New business"
+    title = "Fewer deals are won or lost in New business"
 
     for path in ("/", "/pipelines", "/tickets?pipeline=new&kind=shift"):
         assert title in words(await web.get(path)), path
@@ -83,7 +83,7 @@ async def test_its_message_is_whole_and_brings_the_weeks(parts: TicketParts) -> 
 
     (message,) = await parts.messages()
 
-    assert (message.data.stage, message.data.title) == (None, "Fewer deals are closed in New business")
+    assert (message.data.stage, message.data.title) == (None, "Fewer deals are won or lost in New business")
     assert message.data.sentence == SENTENCE
     assert message.data.chart_alt == message.data.title
     assert message.data.chart_png is not None

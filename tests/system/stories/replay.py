@@ -14,18 +14,23 @@ import asyncpg
 
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
+from shared.flow.statistics.weeks import Weeks
 from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.runtime.instants import micros
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
-from tests.system.stories.stories import STORIES, company_policy_text
+from tests.system.stories.stories import STORIES, company_policy_text, story_policy
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 SERVICES = ("detector", "analyst", "tickets")
 # How long the services may take to catch up with what was published.
 CATCH_UP = 300
 _WATERMARK = "SELECT watermark FROM flow.evaluation_state"
+# How many weeks pages know, of the pipeline of which they know the fewest.
+_WEEKS_SHOWN = """
+SELECT coalesce(min(over), 0) FROM (SELECT max(week) + 1 AS over FROM tickets.weekly_point GROUP BY pipeline) AS known
+"""
 
 
 class ReplayedCompany:
@@ -40,9 +45,10 @@ class ReplayedCompany:
             chain.from_iterable(story.events_of_region for story in STORIES), key=lambda event: (event.time, event.id)
         )
         self._kafka, self._topic, self._done = kafka, prefix + EVENTS, 0
+        self._weeks = Weeks(micros(self._events[0].time), story_policy().timezone)
 
     async def play(self, until: datetime) -> None:
-        """Publish what happens until an instant, and wait until it is judged."""
+        """Publish what happens until an instant, and wait until it is judged and pages know the weeks that are over."""
         end = bisect_left(self._events, until, lo=self._done, key=lambda event: event.time)
         events, self._done = self._events[self._done : end], end
         if not events:
@@ -55,9 +61,13 @@ class ReplayedCompany:
         await publisher.stop()
         last = micros(events[-1].time) // 1000 * 1000
         await eventually(self._watermark, lambda reached: reached >= last, CATCH_UP)
+        await eventually(self._weeks_shown, lambda shown: shown >= self._weeks.over(last), CATCH_UP)
 
     async def _watermark(self) -> int:
         return int(await self.connection.fetchval(_WATERMARK) or 0)
+
+    async def _weeks_shown(self) -> int:
+        return int(await self.connection.fetchval(_WEEKS_SHOWN))
 
 
 def _days(events: Sequence[DealEvent]) -> Iterator[list[DealEvent]]:

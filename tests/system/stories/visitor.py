@@ -29,7 +29,9 @@ class StoryVisitor:
         await self._look(self.page, f"{self.story.name}-{name}")
 
     async def visit(self, path: str) -> None:
-        await self.page.goto(self._url + path)
+        answer = await self.page.goto(self._url + path)
+        assert answer is not None
+        assert answer.ok, f"{path}: {answer.status}"
 
     async def open(self, number: int) -> None:
         await self.visit(f"/tickets/{number}")

@@ -81,6 +81,13 @@ def test_every_connection_has_its_type() -> None:
     none(matches(untyped, files(ALL)))
 
 
+def test_pages_and_the_api_read_in_one_snapshot() -> None:
+    pages = files(("services/tickets/web", "services/tickets/api", "services/tickets/calendar"))
+    statement_by_statement = re.compile(r"acquire\(\) as connection:")
+
+    none(matches(statement_by_statement, pages))
+
+
 def test_only_a_kinds_own_slice_names_it() -> None:
     paths = [path for path in files(PRODUCT, ".py", ".html", ".txt") if not name(path).startswith(SLICES)]
 

@@ -326,6 +326,7 @@ def test_money_at_stake_is_summed_by_currency_and_never_breaks() -> None:
         assert "Money at stake in 3 of these 9" in text
         assert "19,000\u00a0EUR and 9,500\u00a0USD" in text
         assert "Money at stake" not in part(mail(NoticeReason.CLEARED, seq=2, problem=over, **facts), kind)
+        assert "Money at stake" not in written(mail(kind="wip-low", **facts), kind)
 
 
 def test_no_line_of_html_ends_between_a_number_and_what_it_counts() -> None:

@@ -40,6 +40,14 @@ def test_count_and_peak_are_of_now_with_their_time() -> None:
     ]
 
 
+def test_a_learned_limit_says_what_opens_a_ticket() -> None:
+    learned = rule(kind="aging-learned", threshold=7)
+
+    assert now_sentences(ProblemNow(day(1), learned), ZONE)[1:] == [
+        "7 are enough to open a ticket. That number and the limit come from the stage's own past."
+    ]
+
+
 def test_what_has_eased_says_since_when_and_when_it_closes() -> None:
     eased = rule(count=4, breached=False, since=day(0.5), clears_at=day(2))
 

@@ -37,7 +37,7 @@ def test_the_weeks_after_the_change_stand_beside_the_reference() -> None:
         ("3 weeks after it", 3),
     ]
     assert chart.groups["3 weeks after it"][0] == ("2026-W50", 10.0)
-    assert (chart.middle, chart.middle_name) == (20.0, "median before the change")
+    assert (chart.middle, chart.middle_name) == (20.0, "usual before the change")
 
 
 def test_no_more_weeks_are_shown_than_are_studied() -> None:

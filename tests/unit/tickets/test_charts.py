@@ -11,7 +11,7 @@ from PIL import Image
 
 from services.tickets.charts import render
 from services.tickets.charts.layout import MAIL, PAGE
-from services.tickets.charts.spec import LineChart, from_json, to_json
+from services.tickets.charts.spec import Grain, LineChart, from_json, to_json
 from tests.support.problems import day
 
 
@@ -97,3 +97,17 @@ def test_an_instant_is_found_in_the_drawing() -> None:
 
     width = float(drawn.svg.split('viewBox="0 0 ')[1].split()[0])
     assert 0 < drawn.x_of(day(0)) < drawn.x_of(day(4.5)) < drawn.x_of(day(9)) < width
+
+
+@pytest.mark.parametrize(("begin", "days"), [(8, 20), (15, 20), (13, 45), (28, 45), (22, 364), (0, 3)])
+@pytest.mark.filterwarnings("error")
+def test_no_date_reaches_over_the_edge(begin: int, days: int) -> None:
+    since, until = day(begin), day(begin + days)
+    lines = {"deals": [(since, 5.0), (until, 6.0)]}
+    chart = LineChart("Demo", "deals", lines, since, until, "Europe/Berlin", grain=Grain.WEEK)
+    figure = render._draw(chart, MAIL, titled=False)
+    FigureCanvasAgg(figure).draw()
+
+    shown = [label.get_window_extent() for label in figure.axes[0].get_xticklabels() if label.get_text()]
+    assert len(shown) > 1
+    assert [box for box in shown if box.x1 > figure.bbox.x1] == []

@@ -47,7 +47,7 @@ FOUND = StudyFindings(weeks_over=13, verdict_seen_at=NOW, effect_sentence="3 dea
 def sealed() -> SealedPlan:
     predicted, weeks = Predicted(Fraction(3), SizeUnit.DIFFERENCE, "why"), SealedWeeks((), ())
     plan = Plan("aim", MEASURE, "change", Countermeasure.STEP, (), predicted, date(2025, 8, 6), False, None)
-    return SealedPlan(1, 1, 1, BEGIN - DAY, None, "", plan, SealedGround((), None, weeks))
+    return SealedPlan(1, 1, 1, BEGIN - DAY, None, "", plan, SealedGround("Europe/Berlin", (), None, weeks))
 
 
 def ticket(state: TicketState, outcome: TicketOutcome | None = None, cycle: int = 1) -> Ticket:

@@ -40,7 +40,7 @@ def sealed(**fields: Any) -> SealedPlan:
     plan = Plan("aim", MEASURE, "change", Countermeasure.STEP, (), predicted, CHANGE, False, OTHER)
     weeks = SealedWeeks((), ())
     trigger = tuple(WEEKS.name(index + 1) for index in TRIGGER)
-    ground = SealedGround(trigger, None, weeks, weeks)
+    ground = SealedGround("Europe/Berlin", trigger, None, weeks, weeks)
     at = datetime(2025, 8, 1, tzinfo=UTC)
     return SealedPlan(1, 1, 1, at, None, "", replace(plan, **fields), ground)
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from services.tickets.study.change_weeks import ChangeWeeks, change_instant
+from services.tickets.study.change_weeks import ChangeWeeks, change_instant, judged_from, looks_of, weeks_around
 from services.tickets.study.known_weeks import ALL_KNOWN, RevisedChart
 from services.tickets.study.measures import is_higher_better, measures_of
 from services.tickets.study.settling import settling_weeks, week_seconds
@@ -18,6 +18,7 @@ from shared.contracts.problems import CauseClass
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.weeks import Weeks
 from shared.runtime.instants import micros, moment
+from tests.support.plans import sealed
 from tests.support.problems import policy, problem
 from tests.support.week_messages import NEW_CLOSED, WEEKS, week_problem
 
@@ -153,6 +154,15 @@ def test_the_lead_times_of_a_young_log_are_no_points() -> None:
     found = RevisedChart.of(Column.LEAD_TIME_MEDIAN, {week: Fraction(1) for week in range(30)}, {}).at(ALL_KNOWN)
 
     assert found == [*[None] * 27, 1, 1, 1]
+
+
+def test_a_sealed_date_begins_in_the_zone_in_which_it_was_sealed() -> None:
+    """Also where the policy, and with it the weeks of the log, has another zone by now."""
+    moved = Weeks(micros(datetime(2026, 1, 1, tzinfo=UTC)), "America/New_York")
+
+    assert moment(judged_from(sealed())) == datetime(2026, 12, 6, 23, tzinfo=UTC)
+    assert weeks_around(sealed(), moved).at == judged_from(sealed())
+    assert looks_of(sealed())[0] == date(2027, 1, 4)
 
 
 def test_weeks_of_another_zone_begin_with_its_midnight() -> None:
