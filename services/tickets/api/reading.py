@@ -110,7 +110,7 @@ class TicketReader:
     ) -> TicketSummary:
         problem = latest.problem
         text = text_of(problem, self._policy, titles)
-        # Of values that were checked when they came in: to check those of 200 tickets again takes a quarter of the page.
+        # All values were checked when they came in. To check those of 200 tickets again takes long.
         return TicketSummary.model_construct(
             id=ticket.id,
             seq=ticket.seq,

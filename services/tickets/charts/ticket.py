@@ -40,8 +40,11 @@ def with_newest(points: Sequence[Point], problem: ProblemData, until: datetime) 
 
 
 def is_newer(problem: ProblemData, last: datetime | None, until: datetime) -> bool:
-    """Whether the count of a lasting problem is of after the last daily point; None: there is none."""
-    at = problem.counted_at
+    """Whether the count of a lasting problem is of after the last daily point; None: there is none.
+
+    `until`: in whole minutes, as pages tell the time.
+    """
+    at = problem.counted_at.replace(second=0, microsecond=0)
     return problem.cleared_at is None and at <= until and (last is None or at > last)
 
 

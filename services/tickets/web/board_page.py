@@ -27,10 +27,10 @@ class BoardPage:
     def __init__(self, context: PageContext) -> None:
         self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
         self._clocks = AgeClocks(context.policy)
-        self._html, self._error = context.html, context.error
+        self._html, self._error, self._tags = context.html, context.error, context.tags
 
     def routes(self) -> list[BaseRoute]:
-        return [Route("/pipelines/{name:path}", self.board)]
+        return [Route("/pipelines/{name:path}", self._tags.watch(self.board))]
 
     async def board(self, request: Request) -> Response:
         name = request.path_params["name"]

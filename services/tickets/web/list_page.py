@@ -52,10 +52,11 @@ class ListPage:
 
     def __init__(self, context: PageContext) -> None:
         self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
-        self._html, self._error = context.html, context.error
+        self._html, self._error, self._tags = context.html, context.error, context.tags
 
     def routes(self) -> list[BaseRoute]:
-        return [Route("/", self.tickets), Route("/tickets", self.tickets)]
+        page = self._tags.watch(self.tickets)
+        return [Route("/", page), Route("/tickets", page)]
 
     async def tickets(self, request: Request) -> Response:
         query = {name: value for name, value in request.query_params.items() if value}

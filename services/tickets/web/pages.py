@@ -36,7 +36,7 @@ class TicketPages:
 
     def __init__(self, context: PageContext, writer: TicketWriter, changed: Callable[[], None]) -> None:
         self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
-        self._html, self._error = context.html, context.error
+        self._html, self._error, self._tags = context.html, context.error, context.tags
         self._writer, self._changed, self._clocks = writer, changed, AgeClocks(context.policy)
         self._list, self._ticket = ListPage(context), TicketPage(context)
 
@@ -46,7 +46,7 @@ class TicketPages:
             *self._ticket.routes(),
             Route("/tickets/{number:ticket}/{action:action}", self.back),
             Route("/tickets/{number:ticket}/{action}", self.act, methods=["POST"]),
-            Route("/pipelines", self.pipelines),
+            Route("/pipelines", self._tags.watch(self.pipelines)),
             Route("/favicon.ico", favicon),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]

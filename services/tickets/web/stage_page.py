@@ -51,10 +51,10 @@ class StagePage:
     def __init__(self, context: PageContext) -> None:
         self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
         self._clocks = AgeClocks(context.policy)
-        self._html, self._error = context.html, context.error
+        self._html, self._error, self._tags = context.html, context.error, context.tags
 
     def routes(self) -> list[BaseRoute]:
-        return [Route("/stage", self.stage)]
+        return [Route("/stage", self._tags.watch(self.stage))]
 
     async def stage(self, request: Request) -> Response:
         pipeline, stage = (request.query_params.get(name, "") for name in ("pipeline", "stage"))

@@ -59,12 +59,12 @@ class TicketPage:
 
     def __init__(self, context: PageContext) -> None:
         self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
-        self._html, self._error = context.html, context.error
+        self._html, self._error, self._tags = context.html, context.error, context.tags
         self._clocks, self._issues = AgeClocks(context.policy), context.issues
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/tickets/{number:ticket}", self.ticket),
+            Route("/tickets/{number:ticket}", self._tags.watch(self.ticket)),
             Route("/tickets/{number:ticket}/deals.csv", self.deals),
             Route("/tickets/{number:ticket}/{chart}.svg", self.svg),
             Route("/tickets/{number:ticket}/chart.png", self.png),
