@@ -59,7 +59,7 @@ class BoardPage:
         wip = [(name, stage, Measure.WIP.value) for stage in open_stages]
         async with snapshot(self._pool) as connection:
             titles = await stages.titles(connection, self._policy)
-            standing = await stages_now.of_stages(connection, [(name, stage) for stage in open_stages])
+            standing = await stages_now.by_minute(connection, [(name, stage) for stage in open_stages])
             days = await daily_points.values(connection, wip, now - timedelta(days=SPARK_DAYS), now)
             columns = (*STAGE_COLUMNS, *CLOSED_COLUMNS)
             week = await weekly_points.last_week(connection, name, columns, self._policy.timezone)

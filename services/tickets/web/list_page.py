@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from services.tickets.charts.sparkline import sparkline
 from services.tickets.charts.ticket import is_newer
 from services.tickets.domain.ticket import Ticket
-from services.tickets.latest_count import LatestCount, latest_counts, rule_series
+from services.tickets.latest_count import LatestCount, counts_by_minute, rule_series
 from services.tickets.query import QueryError
 from services.tickets.store import daily_points, listed, problems, stages, tickets
 from services.tickets.store import now as now_store
@@ -125,7 +125,7 @@ class ListPage:
         """The tickets, the open ones with the line of the last weeks."""
         now = self._clock.now()
         found = await tickets.of_numbers(connection, [one.id for one in shown])
-        counts = await latest_counts(connection, list(found.values()))
+        counts = await counts_by_minute(connection, list(found.values()))
         first = await problems.found_counts(connection, [one.problem for one in found.values()])
         stakes = {one.id: one.stake for one in shown} | await _closed_stakes(connection, found, counts)
         wanted = {t.id: series for t in found.values() if t.is_open and (series := rule_series(t.problem))}

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from services.tickets.charts.sparkline import sparkline
 from services.tickets.domain.seal import SealedPlan
 from services.tickets.domain.ticket import Ticket
-from services.tickets.latest_count import LatestCount, latest_counts, rule_series
+from services.tickets.latest_count import LatestCount, counts_by_minute, rule_series
 from services.tickets.store import daily_points, meeting, plans, stages, tickets, weekly_points
 from services.tickets.store.daily_points import DailyValues, Point, Series
 from services.tickets.store.meeting import WaitingTicket
@@ -109,7 +109,7 @@ class MeetingPage:
             content.titles,
             content.parts,
             found,
-            await latest_counts(connection, list(found.values())),
+            await counts_by_minute(connection, list(found.values())),
             sealed,
             content.looks,
             await meeting.found(connection, [one.number for one in shown if one.outcome]),

@@ -84,7 +84,7 @@ class TicketPages:
             days = await daily_points.values(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
             found = await tickets.names(connection)
             unwatched = await stages.unwatched(connection)
-            standing = await stages_now.of_stages(connection, [(pipeline, stage.id) for pipeline, stage in shown])
+            standing = await stages_now.by_minute(connection, [(pipeline, stage.id) for pipeline, stage in shown])
         named = [named_ticket(one, self._policy, titles) for one in found]
         rows = stage_rows.by_pipeline(self._policy, self._clocks, titles, standing, days, named)
         whole = {

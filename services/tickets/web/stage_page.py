@@ -91,7 +91,7 @@ class StagePage:
         wanted = {one: (pipeline, stage, one.value) for one in Measure}
         async with snapshot(self._pool) as connection:
             titles = await stages.titles(connection, self._policy)
-            standing = await stages_now.of_stages(connection, [(pipeline, stage)])
+            standing = await stages_now.by_minute(connection, [(pipeline, stage)])
             points = await daily_points.points(connection, list(wanted.values()), since, now)
             known = await weekly_points.load(connection, pipeline, _charts(pipeline, stage), self._policy.timezone)
             open_since = await now_store.open_since(connection, (pipeline, stage))

@@ -100,4 +100,6 @@ def oldest(now: NowData | None, standing: StagesNow, clocks: AgeClocks) -> str:
     if now is None or now.oldest_entered_at is None or standing.at is None:
         return ""
     clock = clocks.of(now.pipeline, now.stage)
-    return age(clock.age(micros(now.oldest_entered_at), micros(standing.at)) / 1_000_000, clock.day_seconds)
+    lasted = clock.age(micros(now.oldest_entered_at), micros(standing.at)) / 1_000_000
+    # It may have entered since the whole minute that `at` is.
+    return age(max(0, lasted), clock.day_seconds)

@@ -97,6 +97,27 @@ async def test_a_page_is_made_anew_for_another_minute_reader_or_address(note: Na
         assert (await note.ask(tag)).status_code == 200
 
 
+async def test_a_page_is_kept_while_only_other_stages_change(
+    web: httpx.AsyncClient, parts: TicketParts, pool: Pool
+) -> None:
+    told = await told_at(web) + timedelta(seconds=1)
+    clock = Minutes()
+    clock.at = told.replace(second=0, microsecond=0)
+    await parts.handle(record(now_event(told), 0))
+    app = page_app(TicketParts(pool, policy(), clock))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as asked:
+        tags = {page: (await asked.get(page)).headers["etag"] for page in PAGES}
+        for page, tag in tags.items():
+            await asked.get(page, headers={"if-none-match": tag})
+        await pool.execute("UPDATE judged SET at = $1", clock.at + timedelta(seconds=59.9))
+        kept = {page: await asked.get(page, headers={"if-none-match": tag}) for page, tag in tags.items()}
+        await pool.execute("UPDATE judged SET at = $1", clock.at + timedelta(seconds=60))
+        later = await asked.get("/tickets", headers={"if-none-match": tags["/tickets"]})
+
+    assert [page for page, answer in kept.items() if answer.status_code != 304] == []
+    assert later.status_code == 200
+
+
 # Another value of a column, by its type. What a check refuses is left as it is.
 OTHER = {
     "text": "{0} || 'x'",
