@@ -32,6 +32,7 @@ from tests.bench import (
     long_parts,
     memory,
     metrics_text,
+    page_costs,
     pages,
     statistics_cost,
     webhook_to_mail,
@@ -56,6 +57,7 @@ PARTS = [
     "what-if",
     "memory",
     "webhook-to-mail",
+    "page-costs",
     "pages",
     "clicking",
     "metrics",
@@ -99,6 +101,8 @@ async def measure(chosen: argparse.Namespace, kafka: str, dsn: str, folder: Path
             figures += await webhook_to_mail.measure(
                 kafka, await new_dsn(), await prefix(kafka), folder, chosen.per_second, chosen.seconds, show
             )
+        if "page-costs" in chosen.parts:
+            figures += await page_costs.measure(await new_dsn(), folder, show)
         if "pages" in chosen.parts:
             figures += await pages.measure(
                 kafka, await new_dsn(), await prefix(kafka), folder, chosen.per_second, chosen.visits, show

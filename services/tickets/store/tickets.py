@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -122,8 +122,7 @@ class TicketFilter:
     limit: int = 50
 
 
-@dataclass(frozen=True)
-class TicketName:
+class TicketName(NamedTuple):
     """An open ticket by what its title says."""
 
     id: int

@@ -15,10 +15,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from services.tickets.access.roles import THIS_MACHINE, Role, Visitor, visiting
+from services.tickets.present import LogClock, present
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.page_tags import PageTags
 from services.tickets.web.zones import reader_in
 from shared.postgres.pool import Pool
+from shared.runtime.clock import SystemClock, WholeMinutes
 from tests.integration.tickets.page_app import page_app
 from tests.integration.tickets.records import TicketParts, record
 from tests.integration.tickets.test_now import now_event, told_at
@@ -95,6 +97,13 @@ async def test_a_page_is_made_anew_for_another_minute_reader_or_address(note: Na
     with visiting(THIS_MACHINE):
         note.clock.at += timedelta(minutes=1)
         assert (await note.ask(tag)).status_code == 200
+
+
+async def test_pages_follow_the_time_of_a_log_in_whole_minutes(pool: Pool) -> None:
+    at = datetime(2026, 3, 1, 12, 0, 59, tzinfo=UTC)
+    await pool.execute("INSERT INTO judged (at) VALUES ($1)", at)
+
+    assert await present(pool, WholeMinutes(LogClock(SystemClock()))) == at.replace(second=0)
 
 
 async def test_a_page_is_kept_while_only_other_stages_change(
