@@ -21,7 +21,7 @@ else:
 
 
 @dataclass(frozen=True)
-class Answer:
+class StatementAnswer:
     """A statement with its parameters, and a digest of what it answered."""
 
     method: str
@@ -34,7 +34,7 @@ class Answer:
 class Answers:
     """What statements answered, in their order."""
 
-    given: list[Answer] = field(default_factory=list)
+    given: list[StatementAnswer] = field(default_factory=list)
 
     async def are_still_given(self, connection: PoolConnectionProxy[asyncpg.Record]) -> bool:
         """Whether each statement answers as it did. Later ones depend on earlier ones: another answer ends it."""
@@ -76,7 +76,7 @@ class NotingConnection(_Connection):
 
 def _note(method: str, statement: str, parameters: tuple[Any, ...], answer: Any) -> Any:
     if (noted := _noted.get()) is not None:
-        noted.given.append(Answer(method, statement, parameters, _digest(answer)))
+        noted.given.append(StatementAnswer(method, statement, parameters, _digest(answer)))
     return answer
 
 

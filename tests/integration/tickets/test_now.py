@@ -34,7 +34,7 @@ def now_event(as_of: datetime, count: int = 46, **fields: Any) -> NowEvent:
         wip=93,
         oldest_entered_at=as_of - timedelta(days=80, minutes=1),
         rules=(RuleNow(**given),),
-        open_since=tuple(as_of - timedelta(days=80 - n / 2) for n in range(93)),
+        open_since=tuple(as_of - timedelta(days=80 - n / 2, minutes=1) for n in range(93)),
     )
     return NowEvent(id=f"{as_of}", source="andon/detector", subject=data.key, time=as_of, data=data)
 
