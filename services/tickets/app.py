@@ -68,7 +68,7 @@ from shared.postgres.canary_tables import CanaryEmptying
 from shared.postgres.metrics import PostgresMetrics
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
 from shared.postgres.schema_check import check_schema
-from shared.runtime.clock import Clock, SystemClock
+from shared.runtime.clock import Clock, SystemClock, WholeMinutes
 from shared.runtime.health import Progress
 from shared.runtime.known_hosts import KnownHosts
 from shared.runtime.log import logger
@@ -266,7 +266,7 @@ class Application(Starlette):
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Application:
     """Pages, API, health."""
     is_free = tickets.access.is_on_network
-    context = PageContext(pool, tickets.policy, tickets.clock, tickets.writer.issues)
+    context = PageContext(pool, tickets.policy, WholeMinutes(tickets.clock), tickets.writer.issues)
     cord, signing_in = tickets.cord.pages(context.html), tickets.access.pages(context)
     routes = [*health_routes(tickets.progress, tickets.dependencies, registry)]
     routes += [*signing_in.routes(), *_routes_of_access(tickets, context)]

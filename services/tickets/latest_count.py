@@ -57,7 +57,7 @@ def count_now(ticket: Ticket, stages: StagesNow) -> LatestCount:
     """The ticket's problem as its stage stands now. What is over, or newer than that, stays as in its message."""
     problem = ticket.problem
     rule = stages.rule(problem.pipeline, problem.stage, problem.key)
-    if rule is None or stages.at is None or stages.at < problem.counted_at or not _goes_on(ticket, rule):
+    if rule is None or stages.at is None or not stages.reaches(problem.counted_at) or not _goes_on(ticket, rule):
         return latest_count(problem)
     at_opening = problem.evidence or Evidence(at=stages.at, total=0)
     facts = {"count": rule.count, "evidence": at_opening.model_copy(update={"at": stages.at, "total": rule.count})}
@@ -75,8 +75,19 @@ def _goes_on(ticket: Ticket, rule: RuleNow) -> bool:
 
 async def latest_counts(executor: Executor, found: Sequence[Ticket]) -> Mapping[int, LatestCount]:
     """By ticket. Evidence still has the deals of the message."""
-    stages = await stages_now.of_stages(executor, {(t.problem.pipeline, t.problem.stage or "") for t in found})
+    stages = await stages_now.of_stages(executor, _places(found))
     return {ticket.id: count_now(ticket, stages) for ticket in found}
+
+
+async def counts_by_minute(executor: Executor, found: Sequence[Ticket]) -> Mapping[int, LatestCount]:
+    """The same as of whole minutes, for pages."""
+    told = [ticket.problem.counted_at for ticket in found]
+    stages = await stages_now.by_minute(executor, _places(found), told)
+    return {ticket.id: count_now(ticket, stages) for ticket in found}
+
+
+def _places(found: Sequence[Ticket]) -> set[tuple[str, str]]:
+    return {(ticket.problem.pipeline, ticket.problem.stage or "") for ticket in found}
 
 
 async def with_deals(executor: Executor, latest: LatestCount, policy: Policy, clocks: AgeClocks) -> LatestCount:
@@ -91,7 +102,8 @@ async def with_deals(executor: Executor, latest: LatestCount, policy: Policy, cl
     clock, at = clocks.of(problem.pipeline, problem.stage or ""), micros(latest.at)
 
     def aged(deals: Sequence[EvidenceDeal]) -> tuple[EvidenceDeal, ...]:
-        ages = [clock.age(micros(deal.entered_at), at) / 1_000_000 for deal in deals]
+        # What entered since the whole minute that `at` is has no age yet.
+        ages = [max(0, clock.age(micros(deal.entered_at), at)) / 1_000_000 for deal in deals]
         return tuple(d.model_copy(update={"age_seconds": age}) for d, age in zip(deals, ages, strict=True))
 
     shown = Evidence(

@@ -6,7 +6,7 @@ from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
 from shared.postgres.pool import Executor
-from shared.runtime.clock import Clock, ClockKind
+from shared.runtime.clock import Clock, ClockKind, WholeMinutes
 from shared.stream import stages_now
 
 
@@ -32,8 +32,9 @@ def clock_of(kind: ClockKind, wall: Clock) -> Clock:
 
 async def present(executor: Executor, clock: Clock) -> datetime:
     """The time now, as the database knows it where the log's clock counts."""
-    if isinstance(clock, LogClock):
-        await clock.follow(executor)
+    followed = clock.clock if isinstance(clock, WholeMinutes) else clock
+    if isinstance(followed, LogClock):
+        await followed.follow(executor)
     return clock.now()
 
 

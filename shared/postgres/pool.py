@@ -14,6 +14,7 @@ import orjson
 from asyncpg.pool import PoolConnectionProxy
 from asyncpg.transaction import Transaction
 
+from shared.postgres.answers import NotingConnection
 from shared.runtime.log import logger
 
 _log = logger(__name__)
@@ -125,6 +126,7 @@ async def open_pool(dsn: str, schema: str, max_size: int = 6, script: str = "") 
                 min_size=1,
                 max_size=max_size,
                 connect=connect,
+                connection_class=NotingConnection,
                 init=partial(_prepare, script=script),
                 reset=_keep_session,
                 command_timeout=300,

@@ -25,3 +25,13 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+
+class WholeMinutes:
+    """Another clock without its seconds."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def now(self) -> datetime:
+        return self.clock.now().replace(second=0, microsecond=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -19,16 +19,27 @@ _STAGES = """
 SELECT data::text AS data, (SELECT at FROM judged) AS at FROM stage_now
 JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS w (pipeline, stage)) AS w USING (pipeline, stage)
 """
+# For pages that keep themselves up to date: what is exact to the second would be another with every message.
+_STAGES_BY_MINUTE = _STAGES.replace(
+    "(SELECT at FROM judged) AS at",
+    "(SELECT date_trunc('minute', at) FROM judged) AS at, (SELECT at >= $3 FROM judged) AS is_reached",
+)
 _JUDGED = "SELECT at FROM judged"
 # A stage of a pipeline: the ids of both, the pipeline's first.
 Stage = tuple[str, str]
 
 
 class StagesNow(NamedTuple):
-    """Stages as of `at`; None if nothing is known yet."""
+    """Stages as of `at`; None if nothing is known yet. `known_until`: at least until then, where `at` is less exact."""
 
     at: datetime | None
     stages: Mapping[Stage, NowData]
+    known_until: datetime | None = None
+
+    def reaches(self, instant: datetime) -> bool:
+        """Whether this is how stages stand at an instant, or later."""
+        until = self.known_until or self.at
+        return until is not None and instant <= until
 
     def rule(self, pipeline: str, stage: str | None, key: str) -> RuleNow | None:
         """How the rule stands that finds the problem of this key."""
@@ -56,6 +67,22 @@ async def of_stages(executor: Executor, wanted: Iterable[Stage]) -> StagesNow:
     rows = await executor.fetch(_STAGES, [pipeline for pipeline, _ in listed], [stage for _, stage in listed])
     found = [_read(row["data"]) for row in rows]
     return StagesNow(rows[0]["at"] if rows else None, {(one.pipeline, one.stage): one for one in found})
+
+
+async def by_minute(executor: Executor, wanted: Iterable[Stage], told: Collection[datetime] = ()) -> StagesNow:
+    """How these stages stand, as of the last whole minute: the same until another minute begins, or one changes.
+
+    `told`: the instants that the answer is asked whether it reaches them.
+    """
+    listed, newest = list(wanted), max(told, default=None)
+    columns = [pipeline for pipeline, _ in listed], [stage for _, stage in listed]
+    rows = await executor.fetch(_STAGES_BY_MINUTE, *columns, newest)
+    found = [_read(row["data"]) for row in rows]
+    if not rows:
+        return StagesNow(None, {})
+    # Rarely is a message of a problem ahead of those of the stages.
+    until = newest if rows[0]["is_reached"] or newest is None else await judged_at(executor)
+    return StagesNow(rows[0]["at"], {(one.pipeline, one.stage): one for one in found}, until)
 
 
 @lru_cache(1024)

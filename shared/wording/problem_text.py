@@ -34,9 +34,23 @@ class ProblemText:
     stage: str
     title: str
     sentence: str
-    asks_for: str
-    finding: str
     found: str
+    _problem: ProblemData
+    _facts: ProblemFacts
+    _policy: Policy
+    _zone: str
+
+    @property
+    def asks_for(self) -> str:
+        """What the problem asks of the manager. Made on demand: lists do not show it."""
+        problem, kind = self._problem, wording.of(self._problem.kind)
+        asked = kind.asks_for(problem, _stage_day(problem, self._policy))
+        return asked or _cause_words(problem, kind, self._policy, self._zone)
+
+    @property
+    def finding(self) -> str:
+        """What the chart of the problem finds."""
+        return wording.of(self._problem.kind).finding(self._facts)
 
 
 class Located(Protocol):
@@ -71,9 +85,11 @@ def text_of(problem: ProblemData, policy: Policy, titles: StageTitles, zone: str
         stage,
         kind.title(stage, problem.signal.measure if problem.signal else None),
         f"{kind.sentence(facts)}{'' if kind.says_chance else _context(problem)}.",
-        kind.asks_for(problem, _stage_day(problem, policy)) or _cause_words(problem, kind, policy, zone),
-        kind.finding(facts),
         found_text(problem.kind, problem, policy.timezone),
+        problem,
+        facts,
+        policy,
+        zone,
     )
 
 

@@ -57,6 +57,8 @@ def week(name: str) -> str:
     return f"the week of {day(_monday(name))}"
 
 
+# Most problems of a list are found at the ends of a few weeks.
+@lru_cache(4096)
 def week_until(end: datetime, zone: str) -> str:
     """`the week of 16 November`: the one in which the time before an instant lies; the next week may begin with it."""
     last = end.astimezone(ZoneInfo(zone)) - timedelta(microseconds=1)

@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import tempfile
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from tests.bench import (
     long_parts,
     memory,
     metrics_text,
+    page_costs,
     pages,
     statistics_cost,
     webhook_to_mail,
@@ -56,6 +58,7 @@ PARTS = [
     "what-if",
     "memory",
     "webhook-to-mail",
+    "page-costs",
     "pages",
     "clicking",
     "metrics",
@@ -99,16 +102,31 @@ async def measure(chosen: argparse.Namespace, kafka: str, dsn: str, folder: Path
             figures += await webhook_to_mail.measure(
                 kafka, await new_dsn(), await prefix(kafka), folder, chosen.per_second, chosen.seconds, show
             )
-        if "pages" in chosen.parts:
-            figures += await pages.measure(
-                kafka, await new_dsn(), await prefix(kafka), folder, chosen.per_second, chosen.visits, show
-            )
-        if "clicking" in chosen.parts:
-            figures += await clicking.measure(
-                kafka, await new_dsn(), await prefix(kafka), folder, chosen.per_second, chosen.seconds, show
-            )
+        figures += await _of_pages(chosen, kafka, new_dsn, folder, show)
         if "metrics" in chosen.parts:
             figures += await asyncio.to_thread(metrics_text.measure, chosen.rounds, show)
+    return figures
+
+
+async def _of_pages(
+    chosen: argparse.Namespace,
+    kafka: str,
+    new_dsn: Callable[[], Awaitable[str]],
+    folder: Path,
+    show: Callable[[str], None],
+) -> list[Figure]:
+    """What pages cost, and how long they take."""
+    figures = list[Figure]()
+    if "page-costs" in chosen.parts:
+        figures += await page_costs.measure(await new_dsn(), folder, show)
+    if "pages" in chosen.parts:
+        figures += await pages.measure(
+            kafka, await new_dsn(), await prefix(kafka), folder, chosen.per_second, chosen.visits, show
+        )
+    if "clicking" in chosen.parts:
+        figures += await clicking.measure(
+            kafka, await new_dsn(), await prefix(kafka), folder, chosen.per_second, chosen.seconds, show
+        )
     return figures
 
 

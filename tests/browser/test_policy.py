@@ -98,6 +98,37 @@ async def test_fields_are_changed_by_keyboard_and_without_scripts(browser: Brows
     assert [line.strip() for line in lines] == ["- {id: demo, name: Demo}"]
 
 
+async def test_an_owner_adds_a_pipeline_by_its_form_without_scripts(browser: Browser, managed: str) -> None:
+    """From the form to the page of the pipeline and of its stage; what is wrong in the form is said at its field."""
+    context = await browser.new_context(java_script_enabled=False)
+    page = await context.new_page()
+    await page.goto(f"{managed}/policy/shared")
+    base = int(await page.input_value('[name="base"]'))
+    form = page.get_by_role("group", name="Add a pipeline")
+    await form.get_by_label("The CRM's id or name", exact=True).fill("renewals")
+    await form.get_by_label("Name of the pipeline").fill("Renewals & extensions")
+    await form.get_by_label("Owner: name").fill("Rita")
+    await form.get_by_label("Owner: mail address").fill("rita")
+    await form.get_by_label("First stage: the CRM's id or name").fill("due")
+    await page.click("#show")
+
+    await expect(page.get_by_role("alert")).to_contain_text("not a mail address", ignore_case=True)
+    assert await form.get_by_label("Name of the pipeline").input_value() == "Renewals & extensions"
+    await form.get_by_label("Owner: mail address").fill("rita@x.example")
+    await page.click("#show")
+    await expect(page.locator(".effect")).to_contain_text("Renewals & extensions: This pipeline is new.")
+    await page.fill("#why", "Renewals have a flow of their own")
+    await page.click("#save")
+    await in_force(page, managed, base + 1)
+    await page.goto(f"{managed}/pipelines")
+    await page.get_by_role("link", name="Renewals & extensions").first.click()
+    await expect(page.locator("h1")).to_contain_text("Renewals & extensions")
+    assert (await page.goto(f"{managed}/stage?pipeline=renewals&stage=due")).status == 200
+    assert (await page.goto(f"{managed}/policy/pipelines/renewals")).status == 200
+    assert await page.input_value('[name="owner.mail"]') == "rita@x.example"
+    await context.close()
+
+
 async def test_the_pages_of_the_policy_keep_wcag(browser: Browser, managed: str) -> None:
     context = await browser.new_context()
     page = await context.new_page()

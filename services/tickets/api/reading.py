@@ -110,7 +110,8 @@ class TicketReader:
     ) -> TicketSummary:
         problem = latest.problem
         text = text_of(problem, self._policy, titles)
-        return TicketSummary(
+        # All values were checked when they came in. To check those of 200 tickets again takes long.
+        return TicketSummary.model_construct(
             id=ticket.id,
             seq=ticket.seq,
             key=ticket.key,
@@ -136,9 +137,11 @@ class TicketReader:
             closed_at=ticket.closed_at,
             closed_because=ticket.closed_because,
             snoozed_until=ticket.snoozed_until,
-            problem=ProblemInterval(opened_at=problem.opened_at, cleared_at=problem.cleared_at, peak=problem.peak),
+            problem=ProblemInterval.model_construct(
+                opened_at=problem.opened_at, cleared_at=problem.cleared_at, peak=problem.peak
+            ),
             now=_now(latest),
-            found=TicketFound(at=found.counted_at, count=found.count),
+            found=TicketFound.model_construct(at=found.counted_at, count=found.count),
             cord=cord,
             issue=ticket.issue,
         )
@@ -176,7 +179,7 @@ def _now(latest: LatestCount) -> TicketNow | None:
     rule = latest.rule
     if rule is None:
         return None
-    return TicketNow(
+    return TicketNow.model_construct(
         as_of=latest.at,
         count=latest.problem.count,
         peak=latest.problem.peak,

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import lru_cache
-
-from services.tickets.charts.spec import Point
 
 _SIZE = 120, 28
 
@@ -20,20 +17,20 @@ def _line(values: tuple[float, ...], top: float) -> str:
     return " ".join([f"{n * step + 1:.1f},{low - value / top * high:.1f}" for n, value in enumerate(values)])
 
 
-def sparkline(points: Sequence[Point], limit: float | None, change: datetime | None = None) -> str:
+def sparkline(values: Sequence[float], limit: float | None, before_change: int = 0) -> str:
     """A small line for a list, as SVG without text: the sentence next to it says what it shows.
 
-    `change`: an upright line before the first point that is not earlier.
+    `before_change`: after so many values, an upright line.
     """
-    values, (width, height) = tuple([value for _, value in points]), _SIZE
+    width, height = _SIZE
     if len(values) < 2:
         return ""
     top, marks = max([*values, limit or 0, 1]), ""
     if limit is not None:
         y = height - 2 - limit / top * (height - 4)
         marks += f'<line x1="0" x2="{width}" y1="{y:.1f}" y2="{y:.1f}" class="limit"/>'
-    if change is not None and points[0][0] < change:
-        x = (sum(at < change for at, _ in points) - 0.5) * (width - 2) / (len(values) - 1) + 1
+    if before_change:
+        x = (before_change - 0.5) * (width - 2) / (len(values) - 1) + 1
         marks += f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height}" class="change"/>'
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-    return f'<svg class="spark" {size} aria-hidden="true">{marks}<polyline points="{_line(values, top)}"/></svg>'
+    return f'<svg class="spark" {size} aria-hidden="true">{marks}<polyline points="{_line(tuple(values), top)}"/></svg>'

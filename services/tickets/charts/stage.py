@@ -45,7 +45,8 @@ def _open_deals(facts: StageFacts, policy: Policy, clocks: AgeClocks) -> LineCha
         return None
     clock, at = clocks.of(facts.pipeline, facts.stage), micros(facts.until)
     day = clock.day_seconds
-    dots = [(entered, clock.age(micros(entered), at) / 1_000_000 / day) for entered in facts.open_since]
+    # What entered since the whole minute that it is has no age yet.
+    dots = [(entered, max(0, clock.age(micros(entered), at)) / 1_000_000 / day) for entered in facts.open_since]
     oldest = age(max(value for _, value in dots) * day, day)
     return LineChart(
         f"{_open(len(dots), facts.now)}, the oldest for {oldest}",

@@ -34,10 +34,18 @@ def span(problem: ProblemData, now: datetime) -> tuple[datetime, datetime]:
 
 def with_newest(points: Sequence[Point], problem: ProblemData, until: datetime) -> list[Point]:
     """The daily points and, while the problem lasts, the count of its message where that is newer."""
-    at = problem.counted_at
-    if problem.cleared_at is not None or until < at or (points and at <= points[-1][0]):
+    if not is_newer(problem, points[-1][0] if points else None, until):
         return list(points)
-    return [*points, (at, float(problem.count))]
+    return [*points, (problem.counted_at, float(problem.count))]
+
+
+def is_newer(problem: ProblemData, last: datetime | None, until: datetime) -> bool:
+    """Whether the count of a lasting problem is of after the last daily point; None: there is none.
+
+    `until`: in whole minutes, as pages tell the time.
+    """
+    at = problem.counted_at.replace(second=0, microsecond=0)
+    return problem.cleared_at is None and at <= until and (last is None or at > last)
 
 
 async def count_chart(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared.contracts.measures import MeasureData
@@ -27,6 +28,18 @@ CROSS JOIN LATERAL (
     ) AS ordered
 ) AS m WHERE m.ends IS NOT NULL
 """
+# Small lines say only how it goes: an instant for each of their values would take most of the time of reading them.
+_VALUES = """
+SELECT w.pipeline, w.stage, w.measure, m.last, m.values
+FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage, measure)) AS w
+CROSS JOIN LATERAL (
+    SELECT max(end_at) AS last, array_agg(value) AS values FROM (
+        SELECT end_at, value FROM measure AS m
+        WHERE (m.pipeline, m.stage, m.measure) = (w.pipeline, w.stage, w.measure)
+            AND end_at > $4 AND end_at <= $5 AND value IS NOT NULL ORDER BY end_at
+    ) AS ordered
+) AS m WHERE m.last IS NOT NULL
+"""
 _NEWEST = """
 SELECT w.pipeline, w.stage, w.measure, m.end_at, m.value
 FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage, measure)) AS w
@@ -40,6 +53,14 @@ CROSS JOIN LATERAL (
 Series = tuple[str, str, str]
 # The value at an instant.
 Point = tuple[datetime, float]
+
+
+@dataclass(frozen=True)
+class DailyValues:
+    """The values of a series by day, without their instants. `last`: that of the last one; None: there are none."""
+
+    values: Sequence[float] = ()
+    last: datetime | None = None
 
 
 async def save(connection: Connection, points: Sequence[MeasureData]) -> None:
@@ -61,6 +82,16 @@ async def points(
     found: dict[Series, list[Point]] = {series: [] for series in wanted}
     for row in await executor.fetch(_POINTS, *_columns(wanted), since, until):
         found[row["pipeline"], row["stage"], row["measure"]] = list(zip(row["ends"], row["values"], strict=True))
+    return found
+
+
+async def values(
+    executor: Executor, wanted: Sequence[Series], since: datetime, until: datetime
+) -> dict[Series, DailyValues]:
+    """What `points` has, for small lines."""
+    found = dict.fromkeys(wanted, DailyValues())
+    for row in await executor.fetch(_VALUES, *_columns(wanted), since, until):
+        found[row["pipeline"], row["stage"], row["measure"]] = DailyValues(row["values"], row["last"])
     return found
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -48,8 +48,8 @@ _STAKE = TypeAdapter(MoneyAtStake)
 _NOTHING = stake_of_sums((), 0)
 
 
-@dataclass(frozen=True)
-class ListedTicket:
+# Made in a third of the time that a dataclass takes; a list has many hundreds.
+class ListedTicket(NamedTuple):
     """A ticket by what decides its place. `begun`: when its problem began, of an open one; `stake`: of that, too."""
 
     id: int

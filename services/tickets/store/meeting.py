@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 
 from shared.contracts.tickets import TicketOutcome, TicketState
 from shared.postgres.pool import Executor, Record
@@ -35,8 +35,7 @@ WHERE ticket = ANY($1::bigint[]) ORDER BY ticket, cycle DESC
 """
 
 
-@dataclass(frozen=True)
-class WaitingTicket:
+class WaitingTicket(NamedTuple):
     """A ticket in a state that asks for a decision since `since`. `is_lost`: the gain of its last change is."""
 
     number: int

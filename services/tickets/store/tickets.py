@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -91,6 +91,9 @@ _EARLIER_OF_SOURCE = f"""
 {_EARLIER} IS NULL AND problem ->> 'source' IS NOT DISTINCT FROM $2 AND id < $3 ORDER BY id DESC LIMIT 10
 """
 _STAND = TypeAdapter[Stand | None](Stand | None)
+# By their values: enums look them up at three times the cost.
+_COLUMN = {column.value: column for column in Column}
+_STATES = {state.value: state for state in TicketState}
 _OF_STAGE = f"""
 SELECT {_WITHOUT_DEALS} FROM ticket WHERE pipeline = $1 AND problem ->> 'stage' = $2
 ORDER BY (state = 'closed'), id DESC LIMIT $3
@@ -119,8 +122,7 @@ class TicketFilter:
     limit: int = 50
 
 
-@dataclass(frozen=True)
-class TicketName:
+class TicketName(NamedTuple):
     """An open ticket by what its title says."""
 
     id: int
@@ -160,10 +162,10 @@ async def of_numbers(executor: Executor, numbers: Collection[int]) -> dict[int, 
 async def names(executor: Executor, pipeline: str | None = None) -> list[TicketName]:
     """The open tickets, of one pipeline or all, newest first."""
     rows = await executor.fetch(_NAMES, pipeline)
-    columns = {column.value: column for column in Column}
+    # In the order of the fields: by their names it would take twice as long.
     return [
-        TicketName(**dict(row) | {"state": TicketState(row["state"]), "measure": columns.get(row["measure"])})
-        for row in rows
+        TicketName(number, kind, pipeline, stage, source, _COLUMN.get(measure), _STATES[state], opened_at, change_date)
+        for number, kind, pipeline, stage, source, measure, state, opened_at, change_date in rows
     ]
 
 
@@ -326,7 +328,7 @@ def _ticket(row: Record, read: Callable[[Any], ProblemData] = ProblemData.model_
     return Ticket(
         row["id"],
         row["key"],
-        TicketState(row["state"]),
+        _STATES[row["state"]],
         row["seq"],
         row["opened_at"],
         row["changed_at"],
@@ -335,7 +337,7 @@ def _ticket(row: Record, read: Callable[[Any], ProblemData] = ProblemData.model_
         row["closed_at"],
         row["closed_because"],
         row["snoozed_until"],
-        _STAND.validate_python(row["before"]),
+        _STAND.validate_python(row["before"]) if row["before"] else None,
         row["cycle"],
         row["plan"],
         row["change_date"],

@@ -27,10 +27,10 @@ class BoardPage:
     def __init__(self, context: PageContext) -> None:
         self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
         self._clocks = AgeClocks(context.policy)
-        self._html, self._error = context.html, context.error
+        self._html, self._error, self._tags = context.html, context.error, context.tags
 
     def routes(self) -> list[BaseRoute]:
-        return [Route("/pipelines/{name:path}", self.board)]
+        return [Route("/pipelines/{name:path}", self._tags.watch(self.board))]
 
     async def board(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -59,11 +59,11 @@ class BoardPage:
         wip = [(name, stage, Measure.WIP.value) for stage in open_stages]
         async with snapshot(self._pool) as connection:
             titles = await stages.titles(connection, self._policy)
-            standing = await stages_now.of_stages(connection, [(name, stage) for stage in open_stages])
-            points = await daily_points.points(connection, wip, now - timedelta(days=SPARK_DAYS), now)
+            standing = await stages_now.by_minute(connection, [(name, stage) for stage in open_stages])
+            days = await daily_points.values(connection, wip, now - timedelta(days=SPARK_DAYS), now)
             columns = (*STAGE_COLUMNS, *CLOSED_COLUMNS)
             week = await weekly_points.last_week(connection, name, columns, self._policy.timezone)
             found = await tickets.names(connection, name)
             sealed = await plans.in_force(connection, [one.id for one in found if one.change_date])
         shown = [board_view.board_ticket(one, sealed.get(one.id), self._policy, titles) for one in found]
-        return BoardFacts(name, titles, standing, points, week, shown, {one.id: one.stage for one in found})
+        return BoardFacts(name, titles, standing, days, week, shown, {one.id: one.stage for one in found})

@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from services.tickets.charts.sparkline import sparkline
 from services.tickets.domain.seal import SealedPlan
-from services.tickets.store.daily_points import Point, Series
+from services.tickets.store.daily_points import DailyValues, Series
 from services.tickets.store.tickets import TicketName
 from services.tickets.store.weekly_points import LastWeek
 from services.tickets.web.stage_rows import oldest, stage_address
@@ -93,7 +93,7 @@ class BoardFacts:
     pipeline: str
     titles: StageTitles
     standing: StagesNow
-    points: Mapping[Series, Sequence[Point]]
+    days: Mapping[Series, DailyValues]
     week: LastWeek | None
     tickets: Sequence[BoardTicket]
     # Their stages, by number; none: of the whole pipeline.
@@ -127,9 +127,9 @@ def _stage(facts: BoardFacts, stage: str, policy: Policy, clocks: AgeClocks) -> 
 
 def _spark(facts: BoardFacts, stage: str, now: NowData | None, policy: Policy) -> str:
     """Deals in work by day, until now, with the largest number that the policy allows."""
-    line = list(facts.points[facts.pipeline, stage, Measure.WIP.value])
+    line = list(facts.days[facts.pipeline, stage, Measure.WIP.value].values)
     if now is not None and facts.standing.at is not None:
-        line.append((facts.standing.at, float(now.wip)))
+        line.append(float(now.wip))
     rules = [rule for rule in policy.pipelines[facts.pipeline].count_rules if rule.stage == stage]
     most = next((limit for rule in rules if (limit := wording.of(rule.kind).wip_limit(rule)) is not None), None)
     return sparkline(line, None if most is None else float(most))

@@ -138,7 +138,7 @@ class ChartPage:
             known = await weekly_points.load(connection, chart.pipeline, [chart], self._policy.timezone)
             decided = await relocks.load(connection, [chart.name])
             open_stages = [(chart.pipeline, one) for one in self._policy.pipelines[chart.pipeline].open_stages]
-            standing = await stages_now.of_stages(connection, open_stages)
+            standing = await stages_now.by_minute(connection, open_stages)
             silent = await problems.is_a_source_silent(connection, chart.pipeline)
         signals = chart_signals(chart, known, decided, self._policy) if known else None
         if signals is None or not signals.points:

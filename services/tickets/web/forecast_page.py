@@ -124,7 +124,7 @@ class ForecastPage:
             known = await weekly_points.load(connection, name, [chart], self._policy.timezone)
             decided = await relocks.load(connection, [chart.name])
             places = [(name, one) for one in self._policy.pipelines[name].open_stages]
-            standing = await stages_now.of_stages(connection, places)
+            standing = await stages_now.by_minute(connection, places)
             is_silent = await problems.is_a_source_silent(connection, name)
         if known is None:
             return ForecastContent(titles, standing, [], None, is_silent)

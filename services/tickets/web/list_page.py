@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -12,18 +12,20 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from services.tickets.charts.sparkline import sparkline
-from services.tickets.charts.ticket import with_newest
+from services.tickets.charts.ticket import is_newer
 from services.tickets.domain.ticket import Ticket
-from services.tickets.latest_count import LatestCount, latest_counts, rule_series
+from services.tickets.latest_count import LatestCount, counts_by_minute, rule_series
 from services.tickets.query import QueryError
 from services.tickets.store import daily_points, listed, problems, stages, tickets
 from services.tickets.store import now as now_store
+from services.tickets.store.daily_points import DailyValues
 from services.tickets.store.listed import ListedTicket
 from services.tickets.web import listing
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.listing import ListParts, ListQuery
 from services.tickets.web.page_context import PageContext
 from services.tickets.web.view_models import RuleView, TicketView, rule_view, ticket_view
+from shared.contracts.problems import ProblemData
 from shared.contracts.tickets import TicketState
 from shared.policy import StageTitles
 from shared.postgres.pool import Connection, snapshot
@@ -50,10 +52,11 @@ class ListPage:
 
     def __init__(self, context: PageContext) -> None:
         self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
-        self._html, self._error = context.html, context.error
+        self._html, self._error, self._tags = context.html, context.error, context.tags
 
     def routes(self) -> list[BaseRoute]:
-        return [Route("/", self.tickets), Route("/tickets", self.tickets)]
+        page = self._tags.watch(self.tickets)
+        return [Route("/", page), Route("/tickets", page)]
 
     async def tickets(self, request: Request) -> Response:
         query = {name: value for name, value in request.query_params.items() if value}
@@ -122,17 +125,16 @@ class ListPage:
         """The tickets, the open ones with the line of the last weeks."""
         now = self._clock.now()
         found = await tickets.of_numbers(connection, [one.id for one in shown])
-        counts = await latest_counts(connection, list(found.values()))
+        counts = await counts_by_minute(connection, list(found.values()))
         first = await problems.found_counts(connection, [one.problem for one in found.values()])
         stakes = {one.id: one.stake for one in shown} | await _closed_stakes(connection, found, counts)
         wanted = {t.id: series for t in found.values() if t.is_open and (series := rule_series(t.problem))}
-        points = await daily_points.points(connection, list(wanted.values()), now - timedelta(days=SPARK_DAYS), now)
+        days = await daily_points.values(connection, list(wanted.values()), now - timedelta(days=SPARK_DAYS), now)
         views = {}
         for one, begun in zip(found.values(), first, strict=True):
             latest, spark = replace(counts[one.id], stake=stakes[one.id]), ""
             if one.id in wanted:
-                line = with_newest(points[wanted[one.id]], latest.problem, now)
-                spark = sparkline(line, float(one.problem.threshold))
+                spark = _spark(days[wanted[one.id]], latest.problem, now)
             views[one.id] = ticket_view(one, self._policy, titles, now, latest, begun, spark)
         return views
 
@@ -142,6 +144,12 @@ class ListPage:
             for key, pipeline in self._policy.pipelines.items()
             for rule in pipeline.count_rules
         ]
+
+
+def _spark(days: DailyValues, problem: ProblemData, now: datetime) -> str:
+    """The count of a problem's rule by day, until now."""
+    newest = [float(problem.count)] if is_newer(problem, days.last, now) else []
+    return sparkline([*days.values, *newest], float(problem.threshold))
 
 
 async def _closed_stakes(

@@ -107,7 +107,9 @@ def main_currency(found: Sequence[ListedTicket]) -> str | None:
     """The currency of the most deals: sums in it decide the order, as currencies cannot be added up."""
     deals: Counter[str] = Counter()
     for listed in found:
-        deals.update({one.currency: one.deals for one in listed.stake.sums if one.currency})
+        for one in listed.stake.sums:
+            if one.currency:
+                deals[one.currency] += one.deals
     return min(deals, key=lambda currency: (-deals[currency], currency), default=None)
 
 

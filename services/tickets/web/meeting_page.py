@@ -14,9 +14,9 @@ from starlette.routing import BaseRoute, Route
 from services.tickets.charts.sparkline import sparkline
 from services.tickets.domain.seal import SealedPlan
 from services.tickets.domain.ticket import Ticket
-from services.tickets.latest_count import LatestCount, latest_counts, rule_series
+from services.tickets.latest_count import LatestCount, counts_by_minute, rule_series
 from services.tickets.store import daily_points, meeting, plans, stages, tickets, weekly_points
-from services.tickets.store.daily_points import Point, Series
+from services.tickets.store.daily_points import DailyValues, Point, Series
 from services.tickets.store.meeting import WaitingTicket
 from services.tickets.web import meeting_view
 from services.tickets.web.chart_links import board_address, chart_address
@@ -50,7 +50,7 @@ class MeetingContent:
     sealed: Mapping[int, SealedPlan]
     looks: Mapping[int, date | None]
     found: Mapping[int, Sequence[str]]
-    daily: Mapping[Series, Sequence[Point]]
+    daily: Mapping[Series, DailyValues]
     weekly: Mapping[Chart, Sequence[Point]]
 
 
@@ -109,11 +109,11 @@ class MeetingPage:
             content.titles,
             content.parts,
             found,
-            await latest_counts(connection, list(found.values())),
+            await counts_by_minute(connection, list(found.values())),
             sealed,
             content.looks,
             await meeting.found(connection, [one.number for one in shown if one.outcome]),
-            await daily_points.points(connection, series, now - timedelta(days=SPARK_DAYS), now),
+            await daily_points.values(connection, series, now - timedelta(days=SPARK_DAYS), now),
             await weekly_points.recent(connection, charts, now - timedelta(weeks=SPARK_WEEKS)),
         )
 
@@ -153,9 +153,11 @@ class MeetingPage:
         chart = _chart(ticket, sealed)
         if chart is not None:
             changed = datetime.combine(sealed.plan.change_date, datetime.min.time(), self._zone) if sealed else None
-            return sparkline(content.weekly[chart], None, changed)
+            weeks = content.weekly[chart]
+            before = sum(at < changed for at, _ in weeks) if changed else 0
+            return sparkline([value for _, value in weeks], None, before)
         series = rule_series(ticket.problem)
-        return sparkline(content.daily[series], float(ticket.problem.threshold)) if series else ""
+        return sparkline(content.daily[series].values, float(ticket.problem.threshold)) if series else ""
 
     def _baselines(self, chosen: str) -> list[MeetingPart]:
         """One thing for each pipeline: its baselines grow old together."""

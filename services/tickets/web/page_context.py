@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, Response
 
 from services.tickets.domain.issue_links import NO_ISSUES, IssueHosts
 from services.tickets.web.chart_frames import ChartedPage, ChartFrame
+from services.tickets.web.page_tags import PageTags
 from services.tickets.web.templating import templates
 from services.tickets.web.zones import page_zone
 from shared.policy import Policy
@@ -23,7 +24,7 @@ from shared.runtime.clock import Clock
 class PageContext:
     """Where pages read, the policy that they show, the clock that they tell the time by, and their templates.
 
-    `issues`: where tickets may have an issue.
+    `clock`: in whole minutes, so that a page is the same until something changes. `issues`: where tickets may have one.
     """
 
     pool: Pool
@@ -41,6 +42,11 @@ class PageContext:
     def error(self, status: int, title: str, detail: str) -> Response:
         """A page that says what went wrong and what to do."""
         return self.html("error.html", status, title=title, detail=detail)
+
+    @cached_property
+    def tags(self) -> PageTags:
+        """Of the pages that readers keep open."""
+        return PageTags(self.pool, self.clock, self.policy.timezone)
 
     @cached_property
     def _templates(self) -> Environment:

@@ -36,7 +36,7 @@ class TicketPages:
 
     def __init__(self, context: PageContext, writer: TicketWriter, changed: Callable[[], None]) -> None:
         self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
-        self._html, self._error = context.html, context.error
+        self._html, self._error, self._tags = context.html, context.error, context.tags
         self._writer, self._changed, self._clocks = writer, changed, AgeClocks(context.policy)
         self._list, self._ticket = ListPage(context), TicketPage(context)
 
@@ -46,7 +46,7 @@ class TicketPages:
             *self._ticket.routes(),
             Route("/tickets/{number:ticket}/{action:action}", self.back),
             Route("/tickets/{number:ticket}/{action}", self.act, methods=["POST"]),
-            Route("/pipelines", self.pipelines),
+            Route("/pipelines", self._tags.watch(self.pipelines)),
             Route("/favicon.ico", favicon),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
@@ -81,12 +81,12 @@ class TicketPages:
         wanted = [(pipeline, stage.id, Measure.WIP.value) for pipeline, stage in shown]
         async with snapshot(self._pool) as connection:
             titles = await stages.titles(connection, self._policy)
-            points = await daily_points.points(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
+            days = await daily_points.values(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
             found = await tickets.names(connection)
             unwatched = await stages.unwatched(connection)
-            standing = await stages_now.of_stages(connection, [(pipeline, stage.id) for pipeline, stage in shown])
+            standing = await stages_now.by_minute(connection, [(pipeline, stage.id) for pipeline, stage in shown])
         named = [named_ticket(one, self._policy, titles) for one in found]
-        rows = stage_rows.by_pipeline(self._policy, self._clocks, titles, standing, points, named)
+        rows = stage_rows.by_pipeline(self._policy, self._clocks, titles, standing, days, named)
         whole = {
             name: [one for one in named if one.of.pipeline == name and not one.of.stage]
             for name in self._policy.pipelines

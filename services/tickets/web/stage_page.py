@@ -51,10 +51,10 @@ class StagePage:
     def __init__(self, context: PageContext) -> None:
         self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
         self._clocks = AgeClocks(context.policy)
-        self._html, self._error = context.html, context.error
+        self._html, self._error, self._tags = context.html, context.error, context.tags
 
     def routes(self) -> list[BaseRoute]:
-        return [Route("/stage", self.stage)]
+        return [Route("/stage", self._tags.watch(self.stage))]
 
     async def stage(self, request: Request) -> Response:
         pipeline, stage = (request.query_params.get(name, "") for name in ("pipeline", "stage"))
@@ -91,7 +91,7 @@ class StagePage:
         wanted = {one: (pipeline, stage, one.value) for one in Measure}
         async with snapshot(self._pool) as connection:
             titles = await stages.titles(connection, self._policy)
-            standing = await stages_now.of_stages(connection, [(pipeline, stage)])
+            standing = await stages_now.by_minute(connection, [(pipeline, stage)])
             points = await daily_points.points(connection, list(wanted.values()), since, now)
             known = await weekly_points.load(connection, pipeline, _charts(pipeline, stage), self._policy.timezone)
             open_since = await now_store.open_since(connection, (pipeline, stage))

@@ -8,7 +8,7 @@ from functools import lru_cache
 from urllib.parse import urlencode
 
 from services.tickets.charts.sparkline import sparkline
-from services.tickets.store.daily_points import Point, Series
+from services.tickets.store.daily_points import DailyValues, Series
 from services.tickets.web.view_models import NamedTicket, RuleView, rule_view
 from shared import wording
 from shared.contracts.measures import Measure
@@ -50,10 +50,10 @@ def by_pipeline(
     clocks: AgeClocks,
     titles: StageTitles,
     standing: StagesNow,
-    points: Mapping[Series, Sequence[Point]],
+    days: Mapping[Series, DailyValues],
     tickets: Sequence[NamedTicket],
 ) -> Mapping[str, Sequence[StageRow]]:
-    """The rows of each pipeline. `points`: WIP by day; `tickets`: the open ones."""
+    """The rows of each pipeline. `days`: WIP by day; `tickets`: the open ones."""
     of_stage: dict[tuple[str, str | None], list[NamedTicket]] = {}
     for one in tickets:
         of_stage.setdefault((one.of.pipeline, one.of.stage), []).append(one)
@@ -63,9 +63,9 @@ def by_pipeline(
         now = standing.stages.get((pipeline, stage.id))
         rules = rules_of.get((pipeline, stage.id), [])
         limits = [limit for rule in rules if (limit := wording.of(rule.kind).wip_limit(rule)) is not None]
-        line = [*points[pipeline, stage.id, Measure.WIP.value]]
+        line = [*days[pipeline, stage.id, Measure.WIP.value].values]
         if now is not None and standing.at is not None:
-            line.append((standing.at, float(now.wip)))
+            line.append(float(now.wip))
         counts = {rule.kind: rule.count for rule in now.rules} if now else {}
         rows[pipeline].append(
             StageRow(
@@ -100,4 +100,6 @@ def oldest(now: NowData | None, standing: StagesNow, clocks: AgeClocks) -> str:
     if now is None or now.oldest_entered_at is None or standing.at is None:
         return ""
     clock = clocks.of(now.pipeline, now.stage)
-    return age(clock.age(micros(now.oldest_entered_at), micros(standing.at)) / 1_000_000, clock.day_seconds)
+    lasted = clock.age(micros(now.oldest_entered_at), micros(standing.at)) / 1_000_000
+    # It may have entered since the whole minute that `at` is.
+    return age(max(0, lasted), clock.day_seconds)

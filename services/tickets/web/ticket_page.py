@@ -15,7 +15,7 @@ from services.tickets.charts.drawing import DRAWINGS
 from services.tickets.charts.spec import Drawing, LineChart, to_json
 from services.tickets.charts.ticket import age_chart, main_chart
 from services.tickets.domain.ticket import CHOICES, MARK, Ticket
-from services.tickets.latest_count import LatestCount, latest_counts, with_deals
+from services.tickets.latest_count import LatestCount, counts_by_minute, latest_counts, with_deals
 from services.tickets.present import present
 from services.tickets.store import notices, problems, stages, tickets
 from services.tickets.web import history, tried_plans, view_models
@@ -59,12 +59,12 @@ class TicketPage:
 
     def __init__(self, context: PageContext) -> None:
         self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
-        self._html, self._error = context.html, context.error
+        self._html, self._error, self._tags = context.html, context.error, context.tags
         self._clocks, self._issues = AgeClocks(context.policy), context.issues
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/tickets/{number:ticket}", self.ticket),
+            Route("/tickets/{number:ticket}", self._tags.watch(self.ticket)),
             Route("/tickets/{number:ticket}/deals.csv", self.deals),
             Route("/tickets/{number:ticket}/{chart}.svg", self.svg),
             Route("/tickets/{number:ticket}/chart.png", self.png),
@@ -163,6 +163,11 @@ class TicketPage:
 
     async def _latest(self, connection: Connection, ticket: Ticket) -> LatestCount:
         """The ticket's problem as it is now, with its deals."""
+        latest = (await counts_by_minute(connection, [ticket]))[ticket.id]
+        return await with_deals(connection, latest, self._policy, self._clocks)
+
+    async def _exact(self, connection: Connection, ticket: Ticket) -> LatestCount:
+        """The same to the second, as the API says it."""
         latest = (await latest_counts(connection, [ticket]))[ticket.id]
         return await with_deals(connection, latest, self._policy, self._clocks)
 
@@ -200,7 +205,7 @@ class TicketPage:
         number = request.path_params["number"]
         async with snapshot(self._pool) as connection:
             ticket = await tickets.get(connection, number)
-            latest = await self._latest(connection, ticket) if ticket else None
+            latest = await self._exact(connection, ticket) if ticket else None
         if latest is None:
             return self.no_ticket(number)
         return deals_csv.download(latest.problem, number, marked=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.tickets.domain.ticket import Ticket
@@ -79,8 +80,7 @@ def ticket_view(
     )
 
 
-@dataclass(frozen=True)
-class NamedTicket:
+class NamedTicket(NamedTuple):
     """An open ticket by its title, for boards. `state`: in words."""
 
     of: TicketName

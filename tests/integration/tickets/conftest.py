@@ -47,7 +47,8 @@ def service(pool: Pool, tmp_path: Path) -> Tickets:
 async def web(pool: Pool, parts: TicketParts) -> AsyncIterator[httpx.AsyncClient]:
     """The pages and the API over one ticket with measures and mails."""
     now = datetime.now(UTC)
-    begun = now - timedelta(days=3)
+    # Pages tell the time in whole minutes.
+    begun = now - timedelta(days=3, minutes=1)
     shown = evidence(3).model_copy(update={"at": now})
     data = problem().model_copy(update={"opened_at": begun, "detected_at": begun, "evidence": shown})
     points = [

@@ -22,6 +22,7 @@ from services.tickets.web.pages import TicketPages
 from services.tickets.web.plan_page import PlanPage
 from services.tickets.web.stage_page import StagePage
 from services.tickets.web.zones import ReaderZone
+from shared.runtime.clock import WholeMinutes
 from tests.integration.tickets.records import TicketParts, nothing
 from tests.support.made_once import CompiledTemplates, LateRoutes
 
@@ -31,7 +32,7 @@ templating.Environment = partial(Environment, bytecode_cache=CompiledTemplates()
 
 def page_app(parts: TicketParts) -> Starlette:
     """As `services.tickets.app` puts them together, without what needs Kafka."""
-    context = PageContext(parts.pool, parts.policy, parts.clock)
+    context = PageContext(parts.pool, parts.policy, WholeMinutes(parts.clock))
     routes = [
         LateRoutes(PREFIX, parts.make_api().routes),
         *BoardPage(context).routes(),

@@ -203,7 +203,7 @@ async def test_a_lost_gain_has_a_part_of_its_own(web: httpx.AsyncClient, pool: P
         )
         await connection.execute(
             "INSERT INTO change (ticket, seq, change, from_state, to_state, at, actor)"
-            " VALUES (1, 3, 'reopened', 'closed', 'open', now() - interval '2 days', 'system')"
+            " VALUES (1, 3, 'reopened', 'closed', 'open', now() - interval '2 days 1 minute', 'system')"
         )
 
     page = await web.get(MEETING)

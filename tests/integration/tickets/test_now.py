@@ -23,7 +23,7 @@ def deal(number: int, entered: datetime) -> EvidenceDeal:
 
 def now_event(as_of: datetime, count: int = 46, **fields: Any) -> NowEvent:
     """Proposal as it is, with one rule, and a stage without rules."""
-    deals = tuple(deal(n, as_of - timedelta(days=80 - n)) for n in range(min(count, 40)))
+    deals = tuple(deal(n, as_of - timedelta(days=80 - n, minutes=1)) for n in range(min(count, 40)))
     shown = Evidence(at=as_of, total=count, worst=deals[:5], sample=deals[5:10], rest=deals[10:])
     rule = {"key": KEY, "kind": "aging", "count": count, "threshold": 5, "breached": True, "evidence": shown}
     given = rule | {"peak": 61, "problem_opened_at": as_of} | fields
@@ -32,9 +32,9 @@ def now_event(as_of: datetime, count: int = 46, **fields: Any) -> NowEvent:
         stage="proposal",
         as_of=as_of,
         wip=93,
-        oldest_entered_at=as_of - timedelta(days=80),
+        oldest_entered_at=as_of - timedelta(days=80, minutes=1),
         rules=(RuleNow(**given),),
-        open_since=tuple(as_of - timedelta(days=80 - n / 2) for n in range(93)),
+        open_since=tuple(as_of - timedelta(days=80 - n / 2, minutes=1) for n in range(93)),
     )
     return NowEvent(id=f"{as_of}", source="andon/detector", subject=data.key, time=as_of, data=data)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.tickets.store.daily_points import DailyValues
 from services.tickets.web.board_view import BoardFacts, BoardStage, board_sentence, board_stages, listed
 from shared.contracts.measures import Measure
 from shared.contracts.now import NowData, RuleNow
@@ -28,9 +29,9 @@ def stages(rules: str, *standing: NowData) -> Sequence[BoardStage]:
         "    stages: [{id: demo, name: Demo}, {id: legal}, {id: won, outcome: won}]\n"
         f"    rules:{rules or ' []'}\n"
     )
-    points = {("new", stage, Measure.WIP.value): [] for stage in ("demo", "legal")}
+    days = {("new", stage, Measure.WIP.value): DailyValues() for stage in ("demo", "legal")}
     now = StagesNow(day(0), {(one.pipeline, one.stage): one for one in standing})
-    return board_stages(BoardFacts("new", StageTitles.of(policy), now, points, None, [], {}), policy, AgeClocks(policy))
+    return board_stages(BoardFacts("new", StageTitles.of(policy), now, days, None, [], {}), policy, AgeClocks(policy))
 
 
 def demo(wip: int, *rules: dict[str, Any]) -> NowData:
