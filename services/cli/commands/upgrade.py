@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.commands import migrate, topics
-from services.cli.console import fail, print_line
+from services.cli.console import print_line
 
 if TYPE_CHECKING:
     from services.cli.doctor.finding import CheckFinding
