@@ -1,5 +1,5 @@
 {{- define "andon.name" -}}
-{{- if contains "andon" .Release.Name }}{{ .Release.Name }}{{ else }}{{ printf "%s-andon" .Release.Name }}{{ end | trunc 40 | trimSuffix "-" }}
+{{- ternary .Release.Name (printf "%s-andon" .Release.Name) (contains "andon" .Release.Name) | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
 {{/* What selects the pods of one part: (dict "root" $ "part" "intake"). */}}

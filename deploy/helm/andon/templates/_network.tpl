@@ -26,7 +26,7 @@
 
 {{/* The pods of another part of this installation, as a peer. */}}
 {{- define "andon.peer" -}}
-podSelector: {matchLabels: {{- include "andon.selector" . | nindent 4 }}}
+podSelector: {matchLabels: {{ include "andon.selector" . | fromYaml | toJson }}}
 {{- end }}
 
 {{- define "andon.egress" -}}
