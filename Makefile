@@ -55,11 +55,13 @@ $(VENV)/contract-tools/oasdiff: tests/support/oasdiff/go.mod tests/support/oasdi
 # minutes of a processor.
 KUBERNETES := $(HOME)/.cache/andon/kubernetes-1.36.3
 HELM := v3.22.0
+# Charts ask the server for its version, which is not in its source.
+STAMP := -X k8s.io/component-base/version.gitVersion=v1.36.3
 $(KUBERNETES)/.built: tests/support/kubernetes/go.mod tests/support/kubernetes/go.sum requirements/kubernetes.txt
 	mkdir -p $(KUBERNETES)
 	GOBIN=$(KUBERNETES) go install helm.sh/helm/v3/cmd/helm@$(HELM)
 	cd tests/support/kubernetes && go build -o $(KUBERNETES)/etcd go.etcd.io/etcd/server/v3 \
-		&& go build -o $(KUBERNETES)/ $(addprefix k8s.io/kubernetes/cmd/,kube-apiserver kube-controller-manager kubectl)
+		&& go build -ldflags "$(STAMP)" -o $(KUBERNETES)/ $(addprefix k8s.io/kubernetes/cmd/,kube-apiserver kube-controller-manager kubectl)
 	test -x $(KUBERNETES)/python/bin/python || $(PYTHON) -m venv $(KUBERNETES)/python
 	@$(KUBERNETES)/python/bin/python requirements/install.py requirements/kubernetes.txt
 	ln -sf python/bin/kubernetes-validate $(KUBERNETES)/kubernetes-validate
