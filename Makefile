@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 3)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo unit test proofs pictures coverage compile test-compiled test-containers check format docs site release audit contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean panels dashboards alerts canary
+.PHONY: help demo clean-demo unit test proofs pictures coverage compile test-compiled test-containers test-kubernetes check format docs site release audit contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean panels dashboards alerts canary
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -50,6 +50,22 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml tests/support/oidc_provider/pa
 $(VENV)/contract-tools/oasdiff: tests/support/oasdiff/go.mod tests/support/oasdiff/go.sum
 	@(cd tests/support/oasdiff && go build -o $(abspath $@) github.com/oasdiff/oasdiff) \
 		|| echo "oasdiff cannot be built: the comparison of the API is skipped"
+
+# Helm, the programs of Kubernetes and the schemas of its versions, beside the other downloads: the first build takes ten
+# minutes of a processor.
+KUBERNETES := $(HOME)/.cache/andon/kubernetes-1.36.3
+HELM := v3.22.0
+# Charts ask the server for its version, which is not in its source.
+STAMP := -X k8s.io/component-base/version.gitVersion=v1.36.3
+$(KUBERNETES)/.built: tests/support/kubernetes/go.mod tests/support/kubernetes/go.sum requirements/kubernetes.txt
+	mkdir -p $(KUBERNETES)
+	GOBIN=$(KUBERNETES) go install helm.sh/helm/v3/cmd/helm@$(HELM)
+	cd tests/support/kubernetes && go build -o $(KUBERNETES)/etcd go.etcd.io/etcd/server/v3 \
+		&& go build -ldflags "$(STAMP)" -o $(KUBERNETES)/ $(addprefix k8s.io/kubernetes/cmd/,kube-apiserver kube-controller-manager kubectl)
+	test -x $(KUBERNETES)/python/bin/python || $(PYTHON) -m venv $(KUBERNETES)/python
+	@$(KUBERNETES)/python/bin/python requirements/install.py requirements/kubernetes.txt
+	ln -sf python/bin/kubernetes-validate $(KUBERNETES)/kubernetes-validate
+	touch $@
 
 # Without them the bench names what it skips.
 $(VENV)/.peers: requirements/peers.txt
@@ -94,6 +110,11 @@ test-containers: $(VENV)/.dev ## bring up docker-compose.yml on a real engine, p
 		|| { test -x $(ANDON_TEST_DATA)/tools/container-engine.sh && $(ANDON_TEST_DATA)/tools/container-engine.sh up; } \
 		|| { echo "SKIPPED test-containers: no container engine answers here"; exit 0; }; \
 	if docker info >/dev/null 2>&1; then ANDON_TEST_CONTAINERS=1 $(BIN)/python -m pytest tests/containers; fi
+
+test-kubernetes: $(VENV)/.dev ## render, validate and install the Helm chart on a real API server; its first build takes minutes
+	@if command -v go >/dev/null; \
+	then $(MAKE) $(KUBERNETES)/.built && ANDON_TEST_KUBERNETES=$(KUBERNETES) $(BIN)/python -m pytest -q -n 0 tests/kubernetes; \
+	else echo "SKIPPED test-kubernetes: there is no Go, which builds Helm and the API server"; fi
 
 canary: $(VENV)/.dev ## stop one service after the other, and see that the canary names the right step
 	ANDON_TEST_CANARY=1 $(BIN)/python -m pytest -q tests/system/test_canary.py
@@ -166,6 +187,7 @@ lock: $(VENV)/.dev ## pin the dependencies again
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/dev.txt
 	$(BIN)/uv pip compile requirements/release.in --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/release.txt
 	$(BIN)/uv pip compile requirements/peers.in --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/peers.txt
+	$(BIN)/uv pip compile requirements/kubernetes.in --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/kubernetes.txt
 
 clean: ## remove what was installed and cached here
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis

@@ -70,16 +70,17 @@ def build(commit: str, epoch: int, target: Path) -> None:
         for source in target.glob("*.tar.gz"):
             source.write_bytes(same_always(source.read_bytes(), epoch))
         if (chart := Path(folder) / CHART).exists():
-            _pack(chart, epoch, target)
+            pack_chart(chart, epoch, target)
 
 
-def _pack(chart: Path, epoch: int, target: Path) -> None:
+def pack_chart(chart: Path, epoch: int, target: Path) -> None:
     """A chart as Helm packs it: NAME-VERSION.tgz with one folder, NAME."""
     version = re.search(r"^version: (\S+)", (chart / "Chart.yaml").read_text(), re.MULTILINE)
     if version is None:
         raise ReleaseError(f"{CHART}/Chart.yaml has no version")
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+    # Its rules and dashboards are links to those of Compose.
+    with tarfile.open(fileobj=packed, mode="w:gz", dereference=True) as archive:
         archive.add(chart, chart.name)
     (target / f"{chart.name}-{version[1]}.tgz").write_bytes(same_always(packed.getvalue(), epoch))
 

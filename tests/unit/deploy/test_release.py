@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.release import ReleaseError, build, notes_of, same_always, sums_of, version_of
+from deploy.release import CHART, ReleaseError, build, notes_of, pack_chart, same_always, sums_of, version_of
 from tests.support.outside import only_whole
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -67,6 +67,14 @@ def test_checksums_are_what_sha256sum_reads(tmp_path: Path) -> None:
 
     checked = subprocess.run(["sha256sum", "--check", "SUMS"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert checked.stdout == "a: OK\nb: OK\n"
+
+
+def test_a_packed_chart_has_the_files_that_its_links_lead_to(tmp_path: Path) -> None:
+    pack_chart(ROOT / CHART, EPOCH, tmp_path)
+
+    with tarfile.open(tmp_path / f"andon-{version_of((ROOT / 'pyproject.toml').read_text())}.tgz") as packed:
+        assert not [member.name for member in packed if not (member.isfile() or member.isdir())]
+        assert {"andon/Chart.yaml", "andon/rules/slo.yml", "andon/dashboards/start.json"} <= set(packed.getnames())
 
 
 @only_whole()
