@@ -186,8 +186,8 @@ class NodesStandIn:
             is_ending = "deletionTimestamp" in pod["metadata"]
             ready[part] += pod["status"].get("phase") == "Running" and not is_ending
             self._advance(pod, ENDS | ({"canary"} if pod["spec"]["restartPolicy"] == "Never" else set()), nodes, number)
-        for part, count in ready.items():
-            self.fewest[part] = min(count, self.fewest.get(part, count))
+        for part in {*ready, *self.fewest}:
+            self.fewest[part] = min(ready[part], self.fewest.get(part, ready[part]))
 
     def _advance(self, pod: Document, ends: set[str], nodes: list[str], number: int) -> None:
         path = f"{self._pods}/{pod['metadata']['name']}"

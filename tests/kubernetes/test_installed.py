@@ -178,10 +178,12 @@ def test_where_the_tables_cannot_be_made_no_service_is_started(plane: ControlPla
 def test_a_drained_node_takes_no_more_pods_of_a_service_than_its_budget_allows(plane: ControlPlane) -> None:
     with shop(plane, "drained") as (one, nodes):
         fixed = ("--set", "services.intake.autoscaling.enabled=false")
+        one.kubectl("cordon", "node-b")
         one.bring("install", LEAST, *fixed)
         wanted = replicas(LEAST, *fixed)
         until(lambda: one.pods() == wanted)
         nodes.watch()
+        one.kubectl("uncordon", "node-b")
 
         one.kubectl("drain", "node-a", "--timeout=90s", "--delete-emptydir-data")
         until(lambda: one.pods() == wanted)

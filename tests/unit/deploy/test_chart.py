@@ -151,6 +151,13 @@ def test_a_service_that_is_not_to_run_can_be_taken_out_of_the_rules() -> None:
     assert '" or absent(up{job=\\"andon\\",service=\\"enricher\\"})" ""' in TEMPLATES["monitoring.yaml"]
 
 
+def test_the_least_that_the_page_shows_is_enough() -> None:
+    page = (ROOT / "docs" / "operator" / "kubernetes.md").read_text()
+    shown = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+
+    assert [*Draft7Validator(SCHEMA).iter_errors(merged(VALUES, shown))] == []
+
+
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
 def test_a_set_of_values_is_taken(path: Path) -> None:
     assert faults(yaml.safe_load(path.read_text())) == []
