@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 3)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo unit test proofs pictures coverage compile test-compiled test-containers check format docs site contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean panels dashboards alerts canary
+.PHONY: help demo clean-demo unit test proofs pictures coverage compile test-compiled test-containers check format docs site release audit contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean panels dashboards alerts canary
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -147,12 +147,23 @@ contracts: $(VENV)/.dev $(VENV)/contract-tools/oasdiff ## compare messages, topi
 release-contracts: docs ## keep the contracts of this version, for later ones to be compared with
 	test ! -e $(RELEASED) && mkdir -p $(RELEASED) && cp docs/schemas/*.json $(RELEASED)
 
+$(VENV)/.release: requirements/release.txt
+	test -x $(VENV)/release/bin/python || $(PYTHON) -m venv $(VENV)/release
+	@$(VENV)/release/bin/python requirements/install.py requirements/release.txt && touch $@
+
+release: $(VENV)/.release ## build wheel, source, chart, bill of materials, notes and checksums into dist/; DRAFT=1 without a date
+	$(VENV)/release/bin/python -m deploy.release $(if $(DRAFT),--draft) dist
+
+audit: $(VENV)/.release ## ask for known vulnerabilities of what is pinned
+	$(VENV)/release/bin/pip-audit -r requirements/run.txt -r requirements/import.txt --disable-pip --no-deps --progress-spinner off
+
 lock: $(VENV)/.dev ## pin the dependencies again
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra import --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/import.txt
 	$(BIN)/uv pip compile pyproject.toml --extra compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/compile.txt
 	$(BIN)/uv pip compile pyproject.toml --extra embedded --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/demo.txt
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/dev.txt
+	$(BIN)/uv pip compile requirements/release.in --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/release.txt
 	$(BIN)/uv pip compile requirements/peers.in --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/peers.txt
 
 clean: ## remove what was installed and cached here
