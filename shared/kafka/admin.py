@@ -62,7 +62,7 @@ async def _known(admin: AIOKafkaAdminClient, names: Collection[str]) -> None:
     """Wait until the broker knows topics, which the controller creates a moment before; KNOWN_SECONDS at most."""
     with suppress(TimeoutError):
         async with asyncio.timeout(KNOWN_SECONDS):
-            while any(topic["error_code"] for topic in await _described(admin, names)):
+            while any(topic["error_code"] for topic in await _described(admin, names)):  # noqa: ASYNC110 (brokers call nobody back)
                 await asyncio.sleep(0.02)
 
 
