@@ -25,6 +25,7 @@ from tests.support.processes import ServiceProcess
 from tests.support.scheduling import GroupScheduling, long_first
 from tests.support.servers import kafka_address, postgres_dsn
 from tests.support.shared_server import shared
+from tests.support.topics import delete_topics
 
 _numbers = itertools.count(1)
 LOG_LINES = 30
@@ -129,11 +130,13 @@ async def empty_dsn(postgres: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def prefix(kafka: str) -> str:
+async def prefix(kafka: str) -> AsyncIterator[str]:
     """A prefix under which all topics have been made, so that tests share a broker without meeting."""
     name = f"t{next(_numbers)}-{secrets.token_hex(4)}."
-    await create_topics(KafkaAccess(kafka), name)
-    return name
+    made = await create_topics(KafkaAccess(kafka), name)
+    yield name
+    # A broker with thousands of topics takes longer for each answer.
+    await delete_topics(kafka, made)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
-"""Forks services from a process that has imported them: importing took a fifth of the suite's time.
+"""Forks services and commands from a process that has imported them: importing took a fifth of the suite's time.
 
-A forked service has a pid, environment, signals and an end of its own, and begins where `python -m services.cli.main`
+A forked program has a pid, environment, signals and an end of its own, and begins where `python -m services.cli.main`
 does. Only hash seeds are those of the nursery. Demo and containers start services as users do.
 """
 
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from multiprocessing import Pipe
@@ -25,9 +25,9 @@ SERVICES = ("intake", "detector", "analyst", "tickets", "notifier", "enricher")
 
 
 class _Start(NamedTuple):
-    """Asks for a service in `folder`, whose output is added to the end of `log`. The answer is its pid."""
+    """Asks for `andon <arguments>` in `folder`, whose output is added to the end of `log`. The answer is its pid."""
 
-    service: str
+    arguments: Sequence[str]
     environment: Mapping[str, str]
     folder: str
     log: str
@@ -50,10 +50,10 @@ class Nursery:
             # The first test that starts a service may have gone to another folder.
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], cwd=_ROOT)
 
-    def start(self, service: str, environment: Mapping[str, str], log: Path) -> ForkedService:
+    def start(self, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> ForkedProgram:
         # As with a program, it is there at once.
         log.touch()
-        return ForkedService(self, self._ask(_Start(service, dict(environment), str(Path.cwd()), str(log))))
+        return ForkedProgram(self, self._ask(_Start(arguments, dict(environment), str(Path.cwd()), str(log))))
 
     def poll(self, pid: int) -> int | None:
         return self._ask(_Poll(pid))
@@ -65,8 +65,8 @@ class Nursery:
             return answer
 
 
-class ForkedService:
-    """One service, with what `subprocess.Popen` would offer."""
+class ForkedProgram:
+    """One `andon`, with what `subprocess.Popen` would offer."""
 
     def __init__(self, nursery: Nursery, pid: int | None) -> None:
         assert pid is not None
@@ -122,7 +122,7 @@ def _become(one: _Start) -> None:
     os.environ.clear()
     os.environ.update(one.environment)
     time.tzset()
-    sys.argv = ["andon", one.service]
+    sys.argv = ["andon", *one.arguments]
     import_module("services.cli.main").app()
 
 

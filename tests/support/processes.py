@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -10,11 +11,19 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 
 from services.demo.ports import free_port
 from services.demo.server import tail
-from tests.support.nursery import ForkedService, nursery
+from tests.support.nursery import ForkedProgram, nursery
+
+_numbers = count(1)
+
+
+def _plain() -> dict[str, str]:
+    """The environment without settings of Andon."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ANDON_")}
 
 
 class ServiceProcess:
@@ -28,10 +37,9 @@ class ServiceProcess:
     def __init__(self, service: str, environment: Mapping[str, str], folder: Path, port: int | None = None) -> None:
         self.service, self.port = service, port or free_port()
         self.log = folder / f"{service}-{self.port}.log"
-        plain = {name: value for name, value in os.environ.items() if not name.startswith("ANDON_")}
         own = {"ANDON_PORT": str(self.port), "ANDON_REPLICA": f"{service}-{self.port}", "ANDON_LOG": "console"}
-        self._environment = {**plain, **own, **environment}
-        self._process: subprocess.Popen[bytes] | ForkedService | None = None
+        self._environment = {**_plain(), **own, **environment}
+        self._process: subprocess.Popen[bytes] | ForkedProgram | None = None
 
     @property
     def url(self) -> str:
@@ -44,7 +52,7 @@ class ServiceProcess:
 
     def start(self) -> ServiceProcess:
         if self.is_forked:
-            self._process = nursery().start(self.service, self._environment, self.log)
+            self._process = nursery().start([self.service], self._environment, self.log)
             return self
         command = [sys.executable, "-m", "services.cli.main", self.service]
         with self.log.open("ab") as log:
@@ -101,3 +109,24 @@ class ServiceProcess:
             return 0
         process.send_signal(number)
         return process.wait(60)
+
+
+class CommandProcess:
+    """One `andon <arguments>`, started, that says what it says to a file in `folder`."""
+
+    def __init__(self, arguments: tuple[str, ...], environment: Mapping[str, str], folder: Path) -> None:
+        self._log = folder / f"{arguments[0]}-{next(_numbers)}.log"
+        self._process = nursery().start(arguments, {**_plain(), **environment}, self._log)
+
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        """Send SIGKILL and wait."""
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(60)
+
+    async def ended(self, within: float = 300) -> tuple[int, str]:
+        """Wait; the exit code, and all that it said."""
+        code = await asyncio.to_thread(self._process.wait, within)
+        return code, self._log.read_text()

@@ -27,6 +27,16 @@ async def records_of(kafka: str, topic: str) -> list[ConsumerRecord]:
         await consumer.stop()
 
 
+async def delete_topics(kafka: str, names: list[str]) -> None:
+    """Delete topics, those that are still there."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        await admin.delete_topics(names)
+    finally:
+        await admin.close()
+
+
 async def make_anew(kafka: str, topic: NewTopic) -> None:
     """Delete a topic and create it again; it is there afterwards, and empty."""
     name = topic.name

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +24,7 @@ from shared.runtime.instants import micros
 from tests.integration.intake.test_line_to_kafka import records
 from tests.support.crms.base import FakeCrm
 from tests.support.crms.world import sources_file
-from tests.support.processes import ServiceProcess
+from tests.support.processes import CommandProcess, ServiceProcess
 from tests.support.waiting import eventually
 from tests.unit.connectors.test_round_trip import POLICY, source_of, told
 
@@ -68,16 +65,9 @@ class EnricherRig:
         own = {f"ANDON_ENRICHER_{name.upper()}": value for name, value in settings.items()}
         return ServiceProcess("enricher", self.environment | own, self.folder).start().ready()
 
-    def andon(self, *arguments: str) -> subprocess.Popen[str]:
+    def andon(self, *arguments: str) -> CommandProcess:
         """A command, as an operator runs it."""
-        plain = {name: value for name, value in os.environ.items() if not name.startswith("ANDON_")}
-        return subprocess.Popen(
-            [sys.executable, "-m", "services.cli.main", *arguments],
-            env=plain | self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        return CommandProcess(arguments, self.environment, self.folder)
 
     async def webhooks(self, happenings: Iterable[DealChange], leave_out: int = 0) -> None:
         """Publish what intake makes of a CRM's webhooks, without the first `leave_out` events."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,7 +20,7 @@ from tests.integration.enricher.support import EnricherRig, stays
 from tests.integration.intake.test_line_to_kafka import records
 from tests.support.crms.base import FakeCrm, Trouble
 from tests.support.crms.world import FAKES, running
-from tests.support.processes import ServiceProcess
+from tests.support.processes import CommandProcess, ServiceProcess
 from tests.support.waiting import eventually
 from tests.unit.connectors.test_round_trip import history, plain
 
@@ -283,8 +282,7 @@ async def test_a_back_fill_that_is_killed_and_run_again_gives_what_one_run_gives
         return "".join(row["cursor"] for row in await line.rows("SELECT cursor FROM crm.crm_cursor"))
 
     await eventually(cursor)
-    process.kill()
-    await asyncio.to_thread(process.communicate)
+    await asyncio.to_thread(process.kill)
     first = await line.events()
     assert (await line.rows("SELECT held FROM flow.evaluation_state"))[0]["held"], "half a history is not judged"
     line.crm.slow = 0.0
@@ -317,9 +315,9 @@ async def test_records_that_cannot_be_read_are_counted_and_no_page_of_them_is_lo
     assert not (await line.rows("SELECT held FROM flow.evaluation_state"))[0]["held"]
 
 
-async def finished(process: subprocess.Popen[str]) -> str:
-    said, _ = await asyncio.to_thread(process.communicate)
-    assert process.returncode == 0, said
+async def finished(process: CommandProcess) -> str:
+    code, said = await process.ended()
+    assert code == 0, said
     return said
 
 
@@ -343,21 +341,19 @@ async def test_stages_are_told_by_name_and_again_when_one_is_new(line: EnricherR
 
 async def test_what_cannot_be_asked_is_explained(line: EnricherRig) -> None:
     line.credentials(asked=False)
-    process = line.andon("backfill", "--source", "crm", "--since", "2020-01-01")
-    said, _ = await asyncio.to_thread(process.communicate)
-    assert process.returncode == 1
+    code, said = await line.andon("backfill", "--source", "crm", "--since", "2020-01-01").ended()
+    assert code == 1
     assert "crm: has no `api`" in said
 
     line.credentials(token="another-token")
     for command in (("backfill", "--since", "2020-01-01"), ("reconcile",)):
-        said, _ = await asyncio.to_thread(line.andon(*command, "--source", "crm").communicate)
+        _, said = await line.andon(*command, "--source", "crm").ended()
         assert "401" in said
         assert "docs/sources/hubspot.md" in said
         assert "Evaluation is held" not in said
 
     line.credentials(token="env:NO_SUCH_VARIABLE")
-    process = line.andon("enricher")
-    said, _ = await asyncio.to_thread(process.communicate)
-    assert process.returncode == 1
+    code, said = await line.andon("enricher").ended()
+    assert code == 1
     assert "sources.crm.api.token" in said
     assert "NO_SUCH_VARIABLE" in said

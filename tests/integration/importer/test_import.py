@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import gzip
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -22,7 +17,7 @@ import pytest
 from services.importer.journal import ImportJournal
 from tests.integration.importer.test_load import held
 from tests.support import outside
-from tests.support.processes import ServiceProcess
+from tests.support.processes import CommandProcess, ServiceProcess
 from tests.support.waiting import eventually
 
 VISITS = "SELECT deal, pipeline, stage, entered, left_at, known FROM flow.visit"
@@ -91,30 +86,14 @@ class Place:
         }
         self.detector = ServiceProcess("detector", self.environment, folder)
 
-    def start(self, file: Path, mapping: str, *more: str) -> subprocess.Popen[bytes]:
+    def start(self, file: Path, mapping: str, *more: str) -> CommandProcess:
         (self.folder / "mapping.yaml").write_text(mapping)
-        plain = {name: value for name, value in os.environ.items() if not name.startswith("ANDON_")}
-        command = [
-            sys.executable,
-            "-m",
-            "services.cli.main",
-            "import",
-            str(file),
-            "--source",
-            "crm",
-            "--mapping",
-            str(self.folder / "mapping.yaml"),
-            "--folder",
-            str(self.folder),
-            *more,
-        ]
-        return subprocess.Popen(command, env={**plain, **self.environment}, stderr=subprocess.PIPE)
+        places = ("--mapping", str(self.folder / "mapping.yaml"), "--folder", str(self.folder))
+        return CommandProcess(("import", str(file), "--source", "crm", *places, *more), self.environment, self.folder)
 
     async def let_in(self, file: Path, mapping: str, *more: str) -> tuple[int, str]:
         """The exit code and the output."""
-        process = self.start(file, mapping, *more)
-        _, said = await asyncio.to_thread(process.communicate)
-        return process.returncode, said.decode()
+        return await self.start(file, mapping, *more).ended()
 
     async def fetch(self, query: str) -> list[Any]:
         connection = await asyncpg.connect(self.dsn)
@@ -241,15 +220,14 @@ async def test_killed_in_the_middle_it_goes_on(place: Place, incidents: Path) ->
     for least in (number // 30, number // 3, number // 4 * 3):
         process = place.start(incidents, INCIDENTS)
 
-        async def far_enough(process: Any = process, least: int = least) -> bool:
-            return process.poll() is not None or (
+        async def far_enough(process: CommandProcess = process, least: int = least) -> bool:
+            return process.has_ended() or (
                 journal.exists() and ImportJournal.model_validate_json(journal.read_text()).rows >= least
             )
 
         await eventually(far_enough, within=120)
-        assert process.poll() is None, "it was over before it was killed"
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        assert not process.has_ended(), "it was over before it was killed"
+        process.kill()
         assert await held(place.dsn) is True
     rows_before = ImportJournal.model_validate_json(journal.read_text()).rows
 
@@ -281,8 +259,7 @@ async def test_cut_off_after_the_last_row_it_still_comes_to_its_end(place: Place
         return journal.exists() and ImportJournal.model_validate_json(journal.read_text()).rows == 2
 
     await eventually(all_safe)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.kill()
     assert await held(place.dsn) is True
     place.detector.start().ready()
 

@@ -22,7 +22,7 @@ def settings(policy: Path) -> Mapping[str, str]:
 def test_its_exit_code_and_what_it_says_are_known(tmp_path: Path) -> None:
     log = tmp_path / "log"
 
-    code = nursery().start("detector", settings(tmp_path / "missing.yaml"), log).wait(60)
+    code = nursery().start(["detector"], settings(tmp_path / "missing.yaml"), log).wait(60)
 
     assert code not in (0, None)
     assert "missing.yaml: No such file" in log.read_text()
@@ -33,7 +33,7 @@ def test_it_begins_in_the_folder_of_its_test(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     log = tmp_path / "log"
 
-    code = nursery().start("detector", settings(Path("here.yaml")), log).wait(60)
+    code = nursery().start(["detector"], settings(Path("here.yaml")), log).wait(60)
 
     assert code not in (0, None)
     assert "pipelines: is not a group of fields" in log.read_text()
@@ -41,7 +41,7 @@ def test_it_begins_in_the_folder_of_its_test(tmp_path: Path, monkeypatch: pytest
 
 def test_a_signal_that_kills_it_is_known(tmp_path: Path) -> None:
     policy = Path(demo.__file__).with_name("policy.yaml")
-    service = nursery().start("detector", settings(policy), tmp_path / "log")
+    service = nursery().start(["detector"], settings(policy), tmp_path / "log")
 
     assert service.poll() is None
     service.send_signal(signal.SIGKILL)
