@@ -8,12 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, NamedTuple
 
-import orjson
-
-from shared.contracts.envelope import compact
 from shared.contracts.events import EventType
 from shared.flow.handover import Handover, handover_of
 from shared.flow.stage_lookup import ResolvedStage, StageLookup
@@ -31,10 +27,6 @@ class EventKey(NamedTuple):
     time: int
     rank: int
     id: str
-
-
-# From a sequence, in a third of the time that the constructor takes.
-_key = partial(tuple.__new__, EventKey)
 
 
 class Event(NamedTuple):
@@ -164,7 +156,7 @@ class DealState:
         current: Visit | None = None,
         attributes: dict[str, Any] | None = None,
     ) -> None:
-        """`flags`: as `pack` writes them."""
+        """`flags`: as `packed_states` writes them."""
         self.last, self.created, self.reopened_at = last, created, reopened_at
         self.staged, self.closed, self.gone = flags & 1 != 0, flags & 2 != 0, flags & 4 != 0
         self.merged, self.reopened = flags & 8 != 0, flags & 16 != 0
@@ -369,47 +361,3 @@ class DealState:
                 visit.progress = [p for p in visit.progress if p < time]
             self.finished.append(visit)
             self.before = self.stage
-
-    def pack(self) -> bytes:
-        """The state as bytes, without the finished visits and the closings: those are stored elsewhere.
-
-        SQL reads the planned next step and the attributes by their places in the array.
-        """
-        current = self.current and _packed(self.current)
-        flags = self.staged | self.closed << 1 | self.gone << 2 | self.merged << 3 | self.reopened << 4
-        last = self.last and [*self.last]
-        place, step, opened = self.stage, self.step, self.reopened_at
-        packed = [last, flags, self.pipeline, place, step, current, self.attributes, self.before, self.created, opened]
-        if self.touches or self.plans:
-            packed += [self.touches, self.plans]
-        return compact(packed)
-
-    @staticmethod
-    def unpack(raw: bytes) -> DealState:
-        """The state that `pack` wrote."""
-        last, flags, pipeline, stage, step, current, attributes, before, created, opened, *early = orjson.loads(raw)
-        visit = None
-        if current:
-            pipe, name, entered, known, progress, steps, recorded = current
-            visit = Visit(pipe, name, entered, known, None, progress, steps and [(a, b) for a, b in steps], recorded)
-        # Arguments by position: a state is unpacked for nearly every event.
-        state = DealState(
-            last and _key(last),
-            created,
-            flags,
-            opened,
-            pipeline,
-            stage and (stage[0], stage[1]),
-            before and (before[0], before[1]),
-            step,
-            visit,
-            attributes,
-        )
-        if early:
-            state.touches, plans = early
-            state.plans = [(a, b) for a, b in plans]
-        return state
-
-
-def _packed(v: Visit) -> list[Any]:
-    return [v.pipeline, v.stage, v.entered, v.known, v.progress, v.steps, v.recorded]

@@ -17,6 +17,7 @@ from services.detector.store.folded_deals import FoldedDeals
 from shared.flow.deltas import CountDeltas, PackedDeltas
 from shared.flow.fold import unique
 from shared.flow.handover import Handover
+from shared.flow.packed_states import pack
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.visits import DealState, Event
@@ -43,7 +44,7 @@ class _Refolded:
         old, new = DealState(), DealState()
         old.apply(history_of_deal, self.before)
         new.apply(history_of_deal, self.after)
-        if _facts(old) == _facts(new) and old.pack() == new.pack():
+        if _facts(old) == _facts(new) and pack(old) == pack(new):
             return
         if old.handover != new.handover:
             self.handovers[deal] = new.handover

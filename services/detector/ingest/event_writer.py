@@ -28,6 +28,7 @@ from services.detector.store.watermark import Standing
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
 from shared.flow.events import event_of
+from shared.flow.packed_states import unpack
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import source_of
 from shared.flow.usual_events import UsualMessages
@@ -184,7 +185,7 @@ class EventWriter:
         async for part in in_chunks(sorted(new)):
             for deal in part:
                 events = new[deal]
-                state = DealState.unpack(stored[deal].state) if deal in stored else DealState()
+                state = unpack(stored[deal].state) if deal in stored else DealState()
                 if len(events) > 1:
                     events.sort(key=_KEY)
                 if deal in former or (state.last is not None and events[0].key < state.last):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.detector.store import history
+from shared.flow.packed_states import pack
 from shared.flow.ruleset import Ruleset
 from shared.flow.visits import Closing, DealState, Visit, WithdrawnVisit
 from shared.postgres.pool import Connection
@@ -35,7 +36,7 @@ class FoldedDeals:
             self.withdrawn += [
                 (deal, one) for one in state.withdrawn if self.ruleset.knows(one.visit.pipeline, one.visit.stage)
             ]
-        self.states.append((deal, state.pack()))
+        self.states.append((deal, pack(state)))
 
     async def write_visits(self, connection: Connection, refolded: Sequence[str]) -> None:
         """Write all but the states. `refolded`: deals whose stored closings and withdrawn visits are replaced."""

@@ -59,7 +59,7 @@ ON CONFLICT (deal, entered) DO UPDATE SET pipeline = excluded.pipeline, stage = 
 _DROP_WITHDRAWN = "DELETE FROM withdrawn_visit WHERE deal = ANY($1::text[])"
 _DROP_CLOSINGS = "DELETE FROM closing WHERE deal = ANY($1::text[])"
 _CHANGES = "INSERT INTO span_change (series, deltas) SELECT * FROM unnest($1::text[], $2::bytea[])"
-# SQL: the planned next step in the packed state of a deal `d`, in microseconds; see DealState.pack.
+# SQL: the planned next step in the packed state of a deal `d`, in microseconds; see packed_states.
 NEXT_STEP_AT = "(convert_from(d.state, 'UTF8')::json ->> 4)::bigint"
 _ALL_EVENTS = """
 SELECT deal, id, time, rank, data FROM event

@@ -13,6 +13,7 @@ import pytest
 
 from services.detector.publish import evidence
 from shared.contracts.events import DealEvent
+from shared.flow.packed_states import pack
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.visits import DealState
@@ -79,7 +80,7 @@ async def insert(pool: Pool, deals: Sequence[OpenDeal]) -> None:
     await pool.execute(
         "INSERT INTO deal (deal, state) SELECT * FROM unnest($1::text[], $2::bytea[])",
         names,
-        [DealState(step=deal.step, attributes={"name": f"N {deal.deal}"}).pack() for deal in deals],
+        [pack(DealState(step=deal.step, attributes={"name": f"N {deal.deal}"})) for deal in deals],
     )
 
 

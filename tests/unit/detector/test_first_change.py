@@ -11,6 +11,7 @@ from services.detector.ingest import first_change
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
 from shared.flow.fold import fold, unique
+from shared.flow.packed_states import pack, unpack
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.visits import DealState, Event
@@ -55,7 +56,7 @@ def test_nothing_before_the_first_change_differs_after_later_events(
     listed = one_deal(events)
     cut = data.draw(st.integers(0, len(listed) - 1))
     old, whole = fold(listed[:cut], RESOLVER), fold(listed, RESOLVER)
-    state = DealState.unpack(old.pack())
+    state = unpack(pack(old))
     current = state.current
     state.apply(listed[cut:], RESOLVER)
     first = first_change.of_later_events(listed[cut].key.time, state.visits, current, state.withdrawn)

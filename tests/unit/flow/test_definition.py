@@ -12,6 +12,7 @@ from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
 from shared.flow.fold import visits
 from shared.flow.intervals import RuleState, advance, intervals
+from shared.flow.packed_states import pack, unpack
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
@@ -82,7 +83,7 @@ def test_going_on_from_a_packed_state_is_the_same_as_beginning_anew(events: list
     first = DealState()
     first.apply(mine[:cut], resolver)
     done = list(first.finished)
-    second = DealState.unpack(first.pack())
+    second = unpack(pack(first))
     second.apply(mine[cut:], resolver)
 
     # A visit that later news cut to no length was still open in the first part.

@@ -11,6 +11,7 @@ import pytest
 from shared.contracts.events import EventType
 from shared.flow.fold import fold, visits
 from shared.flow.handover import Handover
+from shared.flow.packed_states import pack, unpack
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.visits import DealState, Event, EventKey
@@ -36,7 +37,7 @@ def handed_over(*steps: Step) -> tuple[str | None, str] | None:
     whole = fold(events, RESOLVER).handover
     state, found = DealState(), None
     for event in sorted(events, key=lambda one: one.key):
-        state = DealState.unpack(state.pack())
+        state = unpack(pack(state))
         state.apply([event], RESOLVER)
         found = state.handover or found
     assert found == whole

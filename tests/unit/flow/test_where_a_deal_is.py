@@ -9,6 +9,7 @@ import pytest
 
 from shared.contracts.events import EventType
 from shared.flow.fold import fold, visits
+from shared.flow.packed_states import pack, unpack
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.visits import DealState, Event, EventKey
@@ -183,7 +184,7 @@ def test_a_reopening_of_no_length_makes_no_second_closing(
 def test_an_instant_of_reopening_is_kept_with_the_state() -> None:
     state = DealState()
     state.apply(events_of([("lost", {}), ("reopened", {"pipeline": "p", "stage": "a"})]), RESOLVER)
-    again = DealState.unpack(state.pack())
+    again = unpack(pack(state))
     again.apply([Event("crm:1", EventKey(1, EventType.WON.rank, "w"), {})], RESOLVER)
 
     assert (again.reopened_at, again.closings, again.closed) == (1, [], True)

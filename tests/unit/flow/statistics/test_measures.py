@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
 from shared.flow.fold import fold, unique
+from shared.flow.packed_states import pack, unpack
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.statistics.columns import Chart, Column, Value
@@ -227,7 +228,7 @@ def test_closings_go_on_from_a_packed_state(events: list[DealEvent], data: Any) 
     cut = data.draw(st.integers(0, len(mine)))
     first = DealState()
     first.apply(mine[:cut], resolver)
-    second = DealState.unpack(first.pack())
+    second = unpack(pack(first))
     second.apply(mine[cut:], resolver)
 
     assert first.closings + second.closings == fold(mine, resolver).closings
