@@ -27,7 +27,7 @@ from services.tickets.charts.spec import (
     to_json,
 )
 from services.tickets.web.times import Times
-from services.tickets.web.zones import page_zone
+from services.tickets.web.zones import page_zone, reader_in
 from shared.wording.measures import with_unit
 from shared.wording.quantities import number, week_begin
 
@@ -78,17 +78,22 @@ class ChartView:
     """A chart with its words and numbers, all but its drawing, which takes longer than all else of a page.
 
     `key`: a digest of all that it shows. `written`: that as JSON. `ratio`: its width to its height, for CSS.
-    `readings`: what each point says, by where it is, from left to right. No table: dots alone. `last_week`: of a chart
-    of weeks, the newest.
+    `zones`: the policy's and the reader's. No table: dots alone. `last_week`: of a chart of weeks, the newest.
     """
 
     key: str
     title: str
     written: bytes
     ratio: str
-    readings: Sequence[tuple[datetime | float, str]]
+    zones: tuple[str, str]
     table: NumberTable | None
     last_week: str | None
+
+    def readings(self) -> Sequence[tuple[datetime | float, str]]:
+        """What each point says, by where it is, from left to right: of a drawing, which most charts never get."""
+        policy_zone, reader_zone = self.zones
+        with reader_in(reader_zone):
+            return list(_readings(from_json(self.written), policy_zone))
 
     async def draw(self) -> str:
         """SVG, a whole file and part of a page alike, whose `data-points` is the JSON of `[x in the drawing, text]`.
@@ -96,7 +101,7 @@ class ChartView:
         Takes long. Raises DrawingError.
         """
         drawn = await DRAWINGS.inline(self.written)
-        readings = [[round(drawn.x_of(place), 1), text] for place, text in self.readings]
+        readings = [[round(drawn.x_of(place), 1), text] for place, text in self.readings()]
         points = escape(orjson.dumps(readings).decode())
         begin, end = drawn.svg.split(">", 1)
         return f'{begin} data-points="{points}"><style>{STYLE}</style>{end}'
@@ -111,7 +116,7 @@ def chart_view(chart: Drawing, policy_zone: str) -> ChartView:
     key = hashlib.sha256(b"\0".join([reader_zone.encode(), policy_zone.encode(), written])).hexdigest()[:KEY_LETTERS]
     found = kept_view(key)
     if found is None:
-        found = _kept[key] = _viewed(key, written, policy_zone)
+        found = _kept[key] = _viewed(key, written, (policy_zone, reader_zone))
         while len(_kept) > KEPT:
             _kept.popitem(last=False)
     return found
@@ -124,22 +129,31 @@ def kept_view(key: str) -> ChartView | None:
     return _kept.get(key)
 
 
-def _viewed(key: str, written: bytes, policy_zone: str) -> ChartView:
-    chart = from_json(written)
-    if isinstance(chart, LineChart):
-        found, table = _line_readings(chart, policy_zone), _line_table(chart, policy_zone)
-    elif isinstance(chart, WeekGroups):
-        found, table = _group_readings(chart), _group_table(chart)
-    elif isinstance(chart, ForecastFan):
-        found, table = _fan_readings(chart), _fan_table(chart)
-    else:
-        found, table = _stay_readings(chart), _stay_table(chart)
+def _viewed(key: str, written: bytes, zones: tuple[str, str]) -> ChartView:
+    chart, policy_zone = from_json(written), zones[0]
     layout = layout_of(chart, PAGE, titled=False)
     ratio = f"{layout.width:.2f} / {layout.height:.2f}"
-    return ChartView(key, chart.title, written, ratio, list(found), table, _last_week(chart, policy_zone))
+    table = _table(chart, policy_zone)
+    return ChartView(key, chart.title, written, ratio, zones, table, _last_week(chart, policy_zone))
+
+
+def _table(chart: Drawing, policy_zone: str) -> NumberTable | None:
+    if isinstance(chart, LineChart):
+        return _line_table(chart, policy_zone)
+    if isinstance(chart, WeekGroups):
+        return _group_table(chart)
+    return _fan_table(chart) if isinstance(chart, ForecastFan) else _stay_table(chart)
 
 
 Readings = Iterator[tuple[datetime | float, str]]
+
+
+def _readings(chart: Drawing, policy_zone: str) -> Readings:
+    if isinstance(chart, LineChart):
+        return _line_readings(chart, policy_zone)
+    if isinstance(chart, WeekGroups):
+        return _group_readings(chart)
+    return _fan_readings(chart) if isinstance(chart, ForecastFan) else _stay_readings(chart)
 
 
 def _line_readings(chart: LineChart, policy_zone: str) -> Readings:
