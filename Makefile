@@ -13,8 +13,8 @@ export ANDON_TEST_DATA
 RELEASED = docs/schemas/released/$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # Keep compiled modules whatever the shell says: tests start many processes, and each would compile all of Andon anew.
 export PYTHONDONTWRITEBYTECODE :=
-# Many tests wait for services: with two more than processors, a quarter of the CPU was idle while the long ones ran.
-WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 3)")
+# Many tests wait for servers, so two more run than there are processors. With three more the run took no less time.
+WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 2)")
 
 .DEFAULT_GOAL := help
 .PHONY: help demo clean-demo unit test proofs pictures coverage compile test-compiled test-containers test-kubernetes check format docs site release audit contracts release-contracts lock bench simulate-signals simulate-verification chaos soak fuzz clean panels dashboards alerts canary

@@ -275,7 +275,8 @@ async def _wrong_mails(
         if "ended on" in body or "withdrawn" in body or key.startswith("stalled"):
             continue
         now = re.search(r"As of .*? the count is (\d+)", body, re.DOTALL)
-        count = int(now[1]) if now else _first_number(body.partition(".\n")[2])
+        # A mail that goes out before anything newer is known has the count of the problem's message, in its sentence.
+        count = int(now[1]) if now else _first_number(body)
         compared += 1
         right = await flow.counts_before(connection, key, at)
         if count not in right:

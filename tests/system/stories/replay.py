@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TypeAlias
 
@@ -54,14 +54,20 @@ class ReplayedCompany:
         if not events:
             return
         publisher = Publisher(KafkaAccess(self._kafka), deadline_seconds=60)
+        # Week by week: what comes once the next week is judged would be late, and change what was found.
+        for _, week in groupby(events, lambda event: self._weeks.of(micros(event.time))):
+            last = await self._publish(publisher, list(week))
+            await eventually(self._watermark, last.__le__, CATCH_UP)
+        await publisher.stop()
+        await eventually(self._weeks_shown, self._weeks.over(last).__le__, CATCH_UP)
+
+    async def _publish(self, publisher: Publisher, events: Sequence[DealEvent]) -> int:
+        """Publish events; the instant of the last, as records have it, in microseconds."""
         for day in _days(events):
             await publisher.publish_all(
                 [OutgoingMessage(self._topic, e.deal.encode(), e.to_json(), micros(e.time) // 1000) for e in day]
             )
-        await publisher.stop()
-        last = micros(events[-1].time) // 1000 * 1000
-        await eventually(self._watermark, lambda reached: reached >= last, CATCH_UP)
-        await eventually(self._weeks_shown, lambda shown: shown >= self._weeks.over(last), CATCH_UP)
+        return micros(events[-1].time) // 1000 * 1000
 
     async def _watermark(self) -> int:
         return int(await self.connection.fetchval(_WATERMARK) or 0)
