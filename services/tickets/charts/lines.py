@@ -104,7 +104,7 @@ def _dates(axes: Any, chart: LineChart) -> None:
     # For three days, no interval that the library tries is long enough.
     locator.intervald[dates.HOURLY] = [1, 3, 6, 12, 24]
     begin, end = axes.get_xlim()
-    ticks = locator.tick_values(*_datetimes((begin, end)))
+    ticks = locator.tick_values(*_datetimes((begin, end), ZoneInfo(chart.zone)))
     # A label is centred: that of a tick at the edge would reach over it.
     axes.xaxis.set_major_locator(FixedLocator([one for one in ticks if one <= end - (end - begin) * _EDGE]))
     # Weeks reach over years.

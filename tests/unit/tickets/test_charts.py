@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+from datetime import time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.dates import num2date
 from PIL import Image
 
 from services.tickets.charts import render
@@ -111,3 +114,12 @@ def test_no_date_reaches_over_the_edge(begin: int, days: int) -> None:
     shown = [label.get_window_extent() for label in figure.axes[0].get_xticklabels() if label.get_text()]
     assert len(shown) > 1
     assert [box for box in shown if box.x1 > figure.bbox.x1] == []
+
+
+def test_dates_begin_with_the_midnights_of_the_chart_s_zone() -> None:
+    lines = {"deals": [(day(0), 5.0), (day(200), 6.0)]}
+    chart = LineChart("Demo", "deals", lines, day(0), day(200), "Asia/Tokyo", grain=Grain.WEEK)
+    figure = render._draw(chart, MAIL, titled=False)
+
+    ticks: Any = num2date(figure.axes[0].get_xticks(), ZoneInfo("Asia/Tokyo"))
+    assert {tick.time() for tick in ticks} == {time()}
