@@ -124,3 +124,11 @@ def test_any_setting_can_be_given_to_every_container_of_andon() -> None:
         if service["image"].startswith("andon"):
             assert {"path": "./deploy/settings.env", "required": False} in service.get("env_file", []), name
     assert "/deploy/settings.env" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_all_that_images_are_made_of_is_sent_to_the_engine() -> None:
+    sent = set(re.findall(r"^!(\S+)", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
+    copies = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE.read_text(), re.MULTILINE)
+
+    assert copies
+    assert {path for copied in copies for path in copied.split()} - sent == set()
